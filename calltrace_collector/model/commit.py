@@ -1,0 +1,172 @@
+"""What an ingest session hands to the store: one commit, all of it or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from calltrace_collector.model.process import ClockReading, ModuleInfo, ProcessEnd, ProcessInfo, ThreadInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A (function, call site) pair; numbers count from 0 within the process."""
+
+    number: int
+    function: int
+    function_address: int
+    call_site_address: int
+    frame_delta_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """Calls of one thread as columns; a later row with the same thread and number replaces it.
+
+    Attributes:
+        columns: the core's columns, zstd-compressed.
+        functions: for each function among the completed rows: (function number, calls, longest
+            duration in ticks).
+    The other attributes are those of the core's struct ct_chunk.
+    """
+
+    thread: int
+    number: int
+    rows: int
+    late_rows: int
+    open_rows: int
+    min_depth: int
+    max_depth: int
+    first_call: int
+    late_first_call: int
+    late_last_call: int
+    base_call: int
+    start_ticks: int
+    end_ticks: int
+    columns: bytes
+    functions: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StackPart:
+    """Open calls of a thread at depths [part * 4096, (part + 1) * 4096): packed struct ct_frame
+    records, zstd-compressed. Replaces what was stored under the same number."""
+
+    part: int
+    frames: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadProgress:
+    """Where a thread stands: the core's struct ct_thread_state, its open calls, its profile.
+
+    Parts of the stack at or above ceil(depth / 4096) no longer exist. `profile` is zstd-compressed.
+    """
+
+    thread: int
+    calls: int
+    last_ticks: int
+    ring_end: int
+    dropped: int
+    orphan_exits: int
+    cut: int
+    folded: int
+    depth: int
+    next_chunk: int
+    stack_parts: tuple[StackPart, ...]
+    profile: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A gap in a thread's trace: `count` events dropped, or an exit without entry (count: address)."""
+
+    thread: int
+    kind: int
+    call: int
+    ticks: int
+    count: int
+
+
+@dataclass(slots=True)
+class Commit:
+    """What changed in one process since its last commit.
+
+    `sequence` is the last message of the stream that it includes. Modules, threads and chunks replace
+    those of the same number.
+    """
+
+    process: int
+    sequence: int
+    threads: list[ThreadInfo] = field(default_factory=list)
+    modules: list[ModuleInfo] = field(default_factory=list)
+    sites: list[SiteRow] = field(default_factory=list)
+    chunks: list[ChunkRow] = field(default_factory=list)
+    progress: list[ThreadProgress] = field(default_factory=list)
+    clocks: list[ClockReading] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    end: ProcessEnd | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SavedProcess:
+    """What the store remembers of a process, for a collector that carries on where another stopped.
+
+    `stacks` maps a thread's number to the packed, decompressed struct ct_frame records of all its open
+    calls; `profiles` to its decompressed profile.
+    """
+
+    process: int
+    sequence: int
+    ended: bool
+    threads: tuple[ThreadInfo, ...] = ()
+    modules: tuple[ModuleInfo, ...] = ()
+    sites: tuple[SiteRow, ...] = ()
+    progress: tuple[ThreadProgress, ...] = ()
+    stacks: dict[int, bytes] = field(default_factory=dict)
+    profiles: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionName:
+    """What is known of a process's function. file and line are those of its definition."""
+
+    function: int
+    module: int | None
+    offset: int
+    size_bytes: int
+    linkage_name: str
+    name: str
+    file: str | None
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteName:
+    """Where a call site is: the calling function (as shown), file and line; None where unknown."""
+
+    site: int
+    caller: str | None
+    module: int | None
+    file: str | None
+    line: int | None
+
+
+class Sink(Protocol):
+    """Where ingest sessions put what they have; the store implements it."""
+
+    def open_process(self, info: ProcessInfo) -> SavedProcess:
+        """Finds the process with this session id, or stores it. Raises StoreError."""
+        ...
+
+    def commit(self, commits: list[Commit]) -> None:
+        """Stores all of the commits in one transaction. Raises StoreError; then nothing is stored."""
+        ...
+
+    def name(self, process: int, functions: list[FunctionName], sites: list[SiteName]) -> None:
+        """Stores names; better information replaces worse. Raises StoreError."""
+        ...
+
+    def unnamed(self, process: int) -> tuple[list[tuple[int, int]], list[SiteRow]]:
+        """Returns (function number, address) of the functions and the sites that have no names yet."""
+        ...
