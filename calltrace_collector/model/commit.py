@@ -9,14 +9,29 @@ from calltrace_collector.model.process import ClockReading, ModuleInfo, ProcessE
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """An address as a module's: the module's number within the process, and the address less its load
+    bias."""
+
+    module: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class SiteRow:
-    """A (function, call site) pair; numbers count from 0 within the process."""
+    """A (function, call site) pair; numbers count from 0 within the process.
+
+    The places are None where no module was mapped at the address, or there is no address.
+    `call_site_address` is a return address: the call is the instruction before it.
+    """
 
     number: int
     function: int
     function_address: int
     call_site_address: int
     frame_delta_bytes: int
+    function_place: Place | None
+    call_site_place: Place | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,32 +143,49 @@ class SavedProcess:
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionName:
-    """What is known of a process's function. file and line are those of its definition."""
+class UnnamedFile:
+    """A module file, of any process, that has functions or call sites without names.
 
-    function: int
-    module: int | None
+    Attributes:
+        file: the store's id of the file, which stands for its build-id (or, without one, its path).
+        functions: offsets of functions' entries.
+        call_sites: offsets of return addresses.
+    """
+
+    file: int
+    path: str
+    build_id: bytes
+    functions: tuple[int, ...]
+    call_sites: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionName:
+    """A function of a module file. `offset` is the one asked for; file and line those of the definition.
+
+    `name` is demangled. None: looked for and not found.
+    """
+
     offset: int
     size_bytes: int
-    linkage_name: str
-    name: str
+    linkage_name: str | None
+    name: str | None
     file: str | None
     line: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class SiteName:
-    """Where a call site is: the calling function (as shown), file and line; None where unknown."""
+class CallSiteName:
+    """Where a call stands: the calling function (demangled), file and line; None where unknown."""
 
-    site: int
+    offset: int
     caller: str | None
-    module: int | None
     file: str | None
     line: int | None
 
 
 class Sink(Protocol):
-    """Where ingest sessions put what they have; the store implements it."""
+    """Where ingest sessions put what they have; the store implements it. Safe to use from any thread."""
 
     def open_process(self, info: ProcessInfo) -> SavedProcess:
         """Finds the process with this session id, or stores it. Raises StoreError."""
@@ -163,10 +195,10 @@ class Sink(Protocol):
         """Stores all of the commits in one transaction. Raises StoreError; then nothing is stored."""
         ...
 
-    def name(self, process: int, functions: list[FunctionName], sites: list[SiteName]) -> None:
-        """Stores names; better information replaces worse. Raises StoreError."""
+    def unnamed(self, limit: int = 100_000) -> list[UnnamedFile]:
+        """Returns what has no names yet and has not been looked for in vain."""
         ...
 
-    def unnamed(self, process: int) -> tuple[list[tuple[int, int]], list[SiteRow]]:
-        """Returns (function number, address) of the functions and the sites that have no names yet."""
+    def name(self, file: int, functions: list[FunctionName], call_sites: list[CallSiteName]) -> None:
+        """Stores names of a file; better information replaces worse. Raises StoreError."""
         ...
