@@ -96,4 +96,17 @@ static inline int sys_madvise(void *at, size_t size, int advice)
     return (int)sys_call3(SYS_madvise, (long)at, (long)size, advice);
 }
 
+/* Forward declared, so that what makes no network call need not include <sys/socket.h>. */
+struct msghdr;
+
+static inline long sys_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return sys_call3(SYS_sendmsg, fd, (long)message, flags);
+}
+
+static inline long sys_recv(int fd, void *buffer, size_t size, int flags)
+{
+    return sys_call6(SYS_recvfrom, fd, (long)buffer, (long)size, flags, 0, 0);
+}
+
 #endif
