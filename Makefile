@@ -1,0 +1,79 @@
+# Everything a developer does here; `make` lists it. Needs make, gcc and Python 3.11 or newer; the rest is
+# installed: Debian packages when they are missing, Python packages into .venv.
+
+# The interpreter .venv is made with: by default the first of these that is new enough.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+# Debian packages, each with what proves that it is there (see tools/system_packages.sh).
+APT_PACKAGES := gcc:gcc g++:g++ libc6-dev:ld gdb:gdb binutils:readelf \
+	python3-dev:python.h python3-venv:python-venv
+
+BIN := .venv/bin
+CMAKE := $(BIN)/cmake
+CMAKE_OPTIONS = -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) \
+	-DPython_EXECUTABLE=$(abspath $(BIN)/python) -DCALLTRACE_TESTS=ON -DCALLTRACE_WERROR=ON
+C_FILES = $(shell find $(wildcard agent calltrace_collector/core tests bench examples) -name '*.[ch]' | sort)
+PYTHON_FILES := $(wildcard calltrace_collector migrations proto tests bench)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help build demo test lint format proto bench sanitize fuzz clean system
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+# --- build ---
+
+build: .venv/installed build/dev/build.ninja ## Build everything: .venv, the agent and the core
+	@$(CMAKE) --build build/dev -- --quiet -k 0
+
+.venv/installed: pyproject.toml tools/system_packages.sh
+	@test -n "$(PYTHON)" || { echo "Needs Python 3.11 or newer; name it with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"$(PYTHON) is Python %d.%d; needs 3.11 or newer; name another with make PYTHON=..." \
+		% sys.version_info[:2])'
+	@sh tools/system_packages.sh $(PYTHON) $(APT_PACKAGES)
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+build/dev/build.ninja: .venv/installed
+	$(CMAKE) -S . -B build/dev $(CMAKE_OPTIONS) -DCALLTRACE_INPLACE=ON
+	@touch $@
+
+proto: .venv/installed ## Regenerate the Python code for proto/
+	$(BIN)/python proto/generate.py
+
+# --- use ---
+
+examples/bin/%: examples/%.c
+	@mkdir -p examples/bin
+	$(CC) -O1 -g -finstrument-functions -pthread -o $@ $<
+
+demo: build examples/bin/multithreaded ## Trace an example program and print its call tree
+	$(BIN)/calltrace record -- examples/bin/multithreaded
+	$(BIN)/calltrace query
+
+bench: build ## Measure: cost of a call, events a second, bytes a call, memory
+	$(BIN)/python bench/run.py
+
+# --- check ---
+
+test: build lint ## Check everything: lint, C test programs, pytest
+	$(BIN)/ctest --test-dir build/dev --output-on-failure --no-tests=ignore
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+lint: build ## Check style and types
+	$(BIN)/ruff check $(PYTHON_FILES)
+	$(BIN)/ruff format --check $(PYTHON_FILES)
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+
+format: .venv/installed ## Format all sources
+	$(BIN)/ruff check --fix-only $(PYTHON_FILES)
+	$(BIN)/ruff format $(PYTHON_FILES)
+	$(BIN)/clang-format -i $(C_FILES)
+
+clean: ## Remove what was built, but for .venv
+	rm -rf build examples/bin calltrace_collector/libcalltrace.so calltrace_collector/core/_core*.so
