@@ -19,6 +19,7 @@ PROTO = Path(__file__).resolve().parent
 PACKAGE = "calltrace_collector.wire._pb"
 DESTINATION = PROTO.parent / PACKAGE.replace(".", "/")
 _IMPORT = re.compile(r"^from (calltrace(?:\.\w+)*) import ", re.MULTILINE)
+_SERVICE = re.compile(r"^service ", re.MULTILINE)
 
 
 def generate(destination: Path) -> None:
@@ -42,7 +43,7 @@ def generate(destination: Path) -> None:
 
 def _run_protoc(folder: Path, sources: list[str]) -> None:
     # A file without a service needs no gRPC code, and protoc-gen-mypy_grpc would write an empty one.
-    services = [source for source in sources if re.search(r"^service ", (PROTO / source).read_text(), re.M)]
+    services = [source for source in sources if _SERVICE.search((PROTO / source).read_text())]
     binaries = Path(sys.executable).parent
     include = [f"-I{PROTO}", f"-I{resources.files('grpc_tools') / '_proto'}"]
     messages = [
