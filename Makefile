@@ -26,7 +26,7 @@ help: ## List what can be made
 # --- build ---
 
 build: .venv/installed build/dev/build.ninja ## Build everything: .venv, the agent and the core
-	@$(CMAKE) --build build/dev -- --quiet -k 0
+	@flock build/dev $(CMAKE) --build build/dev -- --quiet -k 0
 
 .venv/installed: pyproject.toml tools/system_packages.sh
 	@test -n "$(PYTHON)" || { echo "Needs Python 3.11 or newer; name it with make PYTHON=..." >&2; exit 1; }
@@ -74,6 +74,46 @@ format: .venv/installed ## Format all sources
 	$(BIN)/ruff check --fix-only $(PYTHON_FILES)
 	$(BIN)/ruff format $(PYTHON_FILES)
 	$(BIN)/clang-format -i $(C_FILES)
+
+# Each sanitizer has a build folder: C test programs in it, and in its site/ an installed package, which the
+# core's Python tests then import. Python itself is not built with sanitizers, hence the preload.
+SANITIZERS := address thread
+SANITIZE_address := address,undefined
+SANITIZE_thread := thread
+PRELOAD_address = $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
+PRELOAD_thread = $(shell $(CC) -print-file-name=libtsan.so)
+# What CPython never frees is not our leak; the C test programs do look for leaks.
+SANITIZED_PYTHON = PYTHONPATH=build/sanitize-$*/site PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+	LD_PRELOAD="$(PRELOAD_$*)" $(BIN)/python -P
+
+sanitize: $(SANITIZERS:%=sanitize-%) ## Run the C tests and the core's tests under the sanitizers
+
+sanitize-%: build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
+		--upgrade --target build/sanitize-$*/site --config-settings build-dir=build/sanitize-$* \
+		--config-settings cmake.define.CALLTRACE_SANITIZE=$(SANITIZE_$*) \
+		--config-settings cmake.define.CALLTRACE_TESTS=ON .
+	$(BIN)/ctest --test-dir build/sanitize-$* --output-on-failure --no-tests=ignore
+	$(SANITIZED_PYTHON) -c 'from calltrace_collector.core import _core; assert "sanitize" in _core.__file__'
+	$(SANITIZED_PYTHON) -m pytest tests/unit/core
+
+FUZZ_SECONDS ?= 60
+
+fuzz: .venv/installed ## Run each fuzzer for FUZZ_SECONDS (60)
+	@sh tools/system_packages.sh $(BIN)/python clang:clang
+	@sh tools/system_packages.sh $(BIN)/python \
+		libclang-rt-$$(clang -dumpversion | cut -d. -f1)-dev:clang-fuzzer
+	$(CMAKE) -S . -B build/fuzz $(CMAKE_OPTIONS) -DCMAKE_C_COMPILER=clang -DCALLTRACE_FUZZ=ON \
+		-DCALLTRACE_SANITIZE=address,undefined
+	$(CMAKE) --build build/fuzz
+	@set -e; for program in build/fuzz/tests/fuzz/fuzz_*; do \
+		test -x "$$program" || continue; \
+		name=$${program##*/fuzz_}; \
+		mkdir -p build/fuzz/corpus/$$name; \
+		echo "--- $$name"; \
+		$$program -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+			build/fuzz/corpus/$$name tests/fuzz/corpus/$$name; \
+	done
 
 clean: ## Remove what was built, but for .venv
 	rm -rf build examples/bin calltrace_collector/libcalltrace.so calltrace_collector/core/_core*.so

@@ -2,7 +2,7 @@
 # Installs what the build and the tests need from Debian or Ubuntu, if it is missing.
 #
 # Usage: system_packages.sh PYTHON 'PACKAGE:PROOF' ...
-# PROOF is a command that must exist, or `python.h` (the headers of PYTHON) or `python-venv`.
+# PROOF is a command that must exist, or one of the names in present().
 set -eu
 
 python=$1
@@ -12,6 +12,7 @@ present() {
     case $1 in
     python.h) "$python" -c 'import os, sysconfig as s; os.stat(s.get_path("include") + "/Python.h")' ;;
     python-venv) "$python" -c 'import ensurepip, venv' ;;
+    clang-fuzzer) test -e "$(clang -print-file-name=libclang_rt.fuzzer-x86_64.a)" ;;
     *) command -v "$1" ;;
     esac >/dev/null 2>&1
 }
