@@ -82,9 +82,11 @@ SANITIZE_address := address,undefined
 SANITIZE_thread := thread
 PRELOAD_address = $(shell $(CC) -print-file-name=libasan.so) $(shell $(CC) -print-file-name=libubsan.so)
 PRELOAD_thread = $(shell $(CC) -print-file-name=libtsan.so)
-# What CPython never frees is not our leak; the C test programs do look for leaks.
-SANITIZED_PYTHON = PYTHONPATH=build/sanitize-$*/site PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
-	LD_PRELOAD="$(PRELOAD_$*)" $(BIN)/python -P
+# What CPython never frees is not our leak; the C test programs do look for leaks. -S passes by the checkout's
+# own package, which is installed in .venv.
+SITE_PACKAGES = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+SANITIZED_PYTHON = PYTHONPATH=$(abspath build/sanitize-$*/site):$(SITE_PACKAGES) PYTHONMALLOC=malloc \
+	ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(PRELOAD_$*)" $(BIN)/python -S -P
 
 sanitize: $(SANITIZERS:%=sanitize-%) ## Run the C tests and the core's tests under the sanitizers
 
