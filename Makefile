@@ -97,7 +97,8 @@ sanitize-%: build
 		--config-settings cmake.define.CALLTRACE_TESTS=ON .
 	$(BIN)/ctest --test-dir build/sanitize-$* --output-on-failure --no-tests=ignore
 	$(SANITIZED_PYTHON) -c 'from calltrace_collector.core import _core; assert "sanitize" in _core.__file__'
-	$(SANITIZED_PYTHON) -m pytest tests/unit/core
+	@# pytest would keep to itself what a sanitizer writes before it ends the process.
+	$(SANITIZED_PYTHON) -m pytest --capture=sys tests/unit/core
 
 FUZZ_SECONDS ?= 60
 
