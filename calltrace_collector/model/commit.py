@@ -7,11 +7,16 @@ from typing import Protocol
 
 from calltrace_collector.model.process import ClockReading, ModuleInfo, ProcessEnd, ProcessInfo, ThreadInfo
 
+STACK_PART_FRAMES = 4096
+"""Open calls in a StackPart; the last part of a stack may hold fewer."""
+
+FRAME_BYTES = 40
+"""Size of the core's struct ct_frame."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An address as a module's: the module's number within the process, and the address less its load
-    bias."""
+    """An address as a module's: the module's number within the process, and the address less its bias."""
 
     module: int
     offset: int
@@ -64,8 +69,11 @@ class ChunkRow:
 
 @dataclass(frozen=True, slots=True)
 class StackPart:
-    """Open calls of a thread at depths [part * 4096, (part + 1) * 4096): packed struct ct_frame
-    records, zstd-compressed. Replaces what was stored under the same number."""
+    """Open calls of a thread at depths [part * 4096, (part + 1) * 4096).
+
+    They are packed struct ct_frame records, zstd-compressed, and replace what was stored under the same
+    number.
+    """
 
     part: int
     frames: bytes

@@ -1,0 +1,1 @@
+"""How the reader finds each kind of record; every function runs on the caller's connection."""

@@ -1,0 +1,1 @@
+"""How the writer stores each part of a commit; every function runs within the caller's transaction."""
