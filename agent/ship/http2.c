@@ -11,6 +11,9 @@
  * keep the caller from its other work. */
 enum { READS_A_CALL = 16 };
 
+/* Window updates are sent for this many bytes or more: a quarter of the windows. */
+enum { CREDIT_LEAST = HTTP2_WINDOW / 4 };
+
 enum {
     PRIORITY_SIZE = 5,
     RST_STREAM_SIZE = 4,
@@ -41,27 +44,31 @@ static int strip_padding(struct frame *f)
     return 0;
 }
 
-/* Lets the peer send on, once it has used a good part of its window. */
-static int give_credit(struct http2 *c)
+/*
+ * Lets the peer send on, once it has used a good part of its windows. They are not enforced: what arrives
+ * is taken at once, into buffers that have an end of their own.
+ */
+static int give_credit(struct http2 *c, uint32_t used)
 {
     uint8_t credit[WINDOW_UPDATE_SIZE];
-    if (c->receive_window > HTTP2_WINDOW * 3 / 4)
+    c->uncredited += used;
+    if (c->uncredited < CREDIT_LEAST)
         return 0;
-    http2_put32(credit, HTTP2_WINDOW - c->receive_window);
-    c->receive_window = HTTP2_WINDOW;
+    http2_put32(credit, c->uncredited);
+    c->uncredited = 0;
     int error = http2_queue(c, HTTP2_WINDOW_UPDATE, 0, 0, credit, sizeof credit);
-    return error != 0 ? error : http2_queue(c, HTTP2_WINDOW_UPDATE, 0, HTTP2_STREAM, credit, sizeof credit);
+    if (error != 0)
+        return error;
+    return http2_queue(c, HTTP2_WINDOW_UPDATE, 0, HTTP2_STREAM, credit, sizeof credit);
 }
 
 static int take_data(struct http2 *c, struct frame *f)
 {
-    if (f->size > c->receive_window)
-        return -EPROTO;
-    c->receive_window -= f->size; /* padding counts */
+    uint32_t used = f->size; /* padding counts */
     if (strip_padding(f) != 0)
         return -EPROTO;
     int result = c->events->on_data(c->context, f->payload, f->size, (f->flags & HTTP2_END_STREAM) != 0);
-    return result != 0 ? result : give_credit(c);
+    return result != 0 ? result : give_credit(c, used);
 }
 
 /* Adds a part of a header block, from HEADERS or CONTINUATION. */

@@ -15,10 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP2_STREAM      1u        /* the first a client may open, and the only one */
-#define HTTP2_FRAME_LIMIT 16384u    /* largest payload, unless a side says that it takes more; we do not */
-#define HTTP2_WINDOW      65535u    /* what the peer may send ahead of our window updates: the default */
-#define HTTP2_WINDOW_MAX  INT32_MAX /* no window may grow beyond this (RFC 9113, 6.9.1) */
+#define HTTP2_STREAM 1u            /* the first a client may open, and the only one */
+#define HTTP2_FRAME_LIMIT 16384u   /* largest payload, unless a side says that it takes more; we do not */
+#define HTTP2_WINDOW 65535u        /* what the peer may send ahead of our window updates: the default */
+#define HTTP2_WINDOW_MAX INT32_MAX /* no window may grow beyond this (RFC 9113, 6.9.1) */
 
 enum http2_type {
     HTTP2_DATA = 0,
@@ -97,8 +97,8 @@ struct http2 {
     bool greeted;    /* the peer's first frame, which must be SETTINGS, has come */
     bool going_away; /* GOAWAY has come, and our stream may still finish */
 
-    uint32_t receive_window; /* what the peer may still send; that of connection and stream, kept equal */
-    bool block_open;         /* CONTINUATION must be next */
+    uint32_t uncredited; /* received, and not yet given back to the windows of connection and stream */
+    bool block_open;     /* CONTINUATION must be next */
     bool block_ends_stream;
     size_t block_size;
     size_t in_size;

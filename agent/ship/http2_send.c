@@ -180,7 +180,6 @@ int http2_open(struct http2 *c, int fd, const struct http2_events *events, void 
     c->context = context;
     c->out.connection_window = c->out.stream_window = c->peer_initial_window = HTTP2_WINDOW;
     c->peer_frame_limit = HTTP2_FRAME_LIMIT;
-    c->receive_window = HTTP2_WINDOW;
 
     memcpy(c->control, PREFACE, sizeof PREFACE);
     c->control_end = sizeof PREFACE;
