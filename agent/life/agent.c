@@ -1,0 +1,166 @@
+#include "agent/life/agent.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/life/futex.h"
+#include "agent/life/memory.h"
+#include "agent/life/spawn.h"
+#include "agent/life/sys.h"
+#include "agent/life/text.h"
+#include "agent/life/thread.h"
+#include "agent/record/clock.h"
+#include "agent/ship/flusher.h"
+
+#define FINISH_CHECK_NS 50000000u
+
+struct agent agent;
+
+void agent_say(const char *message)
+{
+    char line[AGENT_MESSAGE_BYTES + 16];
+    struct text t = text_in(line, sizeof line - 1);
+    text_add(&t, "calltrace: ");
+    text_add(&t, message);
+    line[t.length] = '\n';
+    (void)sys_write(STDERR_FILENO, line, t.length + 1);
+}
+
+void agent_wake_flusher(void)
+{
+    __atomic_fetch_add(&agent.flusher_calls, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&agent.flusher_sleeps, __ATOMIC_SEQ_CST))
+        futex_wake_all(&agent.flusher_calls);
+}
+
+/* A page that says 1 here and 0 in a child, however it was forked. */
+static int mark_presence(void)
+{
+    uint32_t *here = memory_get(CALLTRACE_PAGE);
+    if (here == NULL)
+        return -ENOMEM;
+    sys_madvise(here, CALLTRACE_PAGE, MADV_DOFORK);
+    int status = sys_madvise(here, CALLTRACE_PAGE, MADV_WIPEONFORK);
+    if (status < 0) {
+        memory_put(here, CALLTRACE_PAGE);
+        return status;
+    }
+    *here = 1;
+    agent.here = here;
+    return 0;
+}
+
+static bool start_flusher(void)
+{
+    int status = mark_presence();
+    if (status == 0)
+        status = spawn_thread(flusher_main);
+    if (status < 0) {
+        struct text t = text_in(agent.message, sizeof agent.message);
+        text_add(&t, "cannot start the agent's thread (error ");
+        text_add_number(&t, (uint64_t)-status);
+        text_add(&t, "): this program runs untraced");
+        return false;
+    }
+    while (__atomic_load_n(&agent.flusher_ready, __ATOMIC_ACQUIRE) == 0)
+        futex_wait(&agent.flusher_ready, 0, 0);
+    return agent.flusher_ready == 1;
+}
+
+static bool start(void)
+{
+    struct text t = text_in(agent.message, sizeof agent.message);
+    if (config_read(&agent.config, environ, agent.message, sizeof agent.message) < 0) {
+        t.length = strlen(agent.message);
+        text_add(&t, "; this program runs untraced");
+        return false;
+    }
+    clock_choose();
+    if (sys_call3(SYS_getrandom, (long)agent.session_id, sizeof agent.session_id, 0) !=
+        sizeof agent.session_id) {
+        text_add(&t, "no random numbers to be had: this program runs untraced");
+        return false;
+    }
+    return start_flusher();
+}
+
+/* After a fork that libc knows nothing of, the child finds the parent's agent in its memory. */
+static void forget_parent(void)
+{
+    memcpy(agent.parent_session_id, agent.session_id, sizeof agent.session_id);
+    agent.has_parent_session = agent.state == AGENT_RUNNING;
+    agent.flusher_ready = 0;
+    agent.flusher_calls = 0;
+    agent.flusher_sleeps = 0;
+    agent.requests = NULL;
+    agent.finish = 0;
+    agent.finished = 0;
+    agent.here = NULL;
+    agent.state = AGENT_UNSTARTED;
+    ring_producer = &thread_unattached;
+}
+
+bool agent_start(void)
+{
+    uint32_t state = __atomic_load_n(&agent.state, __ATOMIC_ACQUIRE);
+    if (state == AGENT_RUNNING && __atomic_load_n(agent.here, __ATOMIC_RELAXED) == 0)
+        forget_parent();
+    for (;;) {
+        state = AGENT_UNSTARTED;
+        if (__atomic_compare_exchange_n(&agent.state, &state, AGENT_STARTING, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+            break;
+        if (state != AGENT_STARTING)
+            return state == AGENT_RUNNING;
+        futex_wait(&agent.state, AGENT_STARTING, 0);
+    }
+    bool traced = start();
+    if (!traced)
+        agent_say(agent.message);
+    __atomic_store_n(&agent.state, traced ? AGENT_RUNNING : AGENT_OFF, __ATOMIC_RELEASE);
+    futex_wake_all(&agent.state);
+    return traced;
+}
+
+/* The last of the program's exit handlers: registered before all others, so it runs after them, and after
+ * the destructors of every library. */
+static void at_exit(int exit_code, void *unused)
+{
+    (void)unused;
+    if (__atomic_load_n(&agent.state, __ATOMIC_ACQUIRE) != AGENT_RUNNING || *agent.here == 0)
+        return;
+    agent.exit_code = exit_code;
+    __atomic_store_n(&agent.finish, 1, __ATOMIC_RELEASE);
+    agent_wake_flusher();
+    while (__atomic_load_n(&agent.finished, __ATOMIC_ACQUIRE) == 0)
+        futex_wait(&agent.finished, 0, FINISH_CHECK_NS);
+}
+
+static void in_forked_child(void)
+{
+    forget_parent();
+}
+
+static __attribute__((constructor)) void on_load(int argc, char **argv, char **environment)
+{
+    (void)argc;
+    (void)argv;
+    /* A set-user-id program is not the user's to look into. */
+    if (getauxval(AT_SECURE) != 0) {
+        agent.state = AGENT_OFF;
+        return;
+    }
+    agent.main_stack_top = (uint64_t)(uintptr_t)environment;
+    sys_call3(SYS_sched_getaffinity, 0, sizeof agent.affinity, (long)agent.affinity);
+    if (on_exit(at_exit, NULL) != 0 || pthread_atfork(NULL, NULL, in_forked_child) != 0 ||
+        !thread_watch_ends()) {
+        agent_say("out of memory while loading: this program runs untraced");
+        agent.state = AGENT_OFF;
+    }
+}

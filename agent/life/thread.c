@@ -1,0 +1,116 @@
+#include "agent/life/thread.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+
+#include "agent/life/agent.h"
+#include "agent/life/futex.h"
+#include "agent/life/sys.h"
+#include "agent/record/arch.h"
+#include "agent/record/clock.h"
+#include "agent/record/record.h"
+
+/* Other thread-specific data may have destructors that make instrumented calls; libc runs all of them up
+ * to this many times, so ours asks to come again until the last round. */
+#define DESTRUCTOR_ROUNDS 4
+#define KERNEL_SIGSET_BYTES 8
+#define LARGEST_STACK (64ull << 30)
+
+struct producer thread_unattached;
+
+static pthread_key_t end_key;
+static _Thread_local int end_rounds;
+
+static uint64_t block_signals(void)
+{
+    uint64_t all = UINT64_MAX, before = 0;
+    sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, KERNEL_SIGSET_BYTES, 0, 0);
+    return before;
+}
+
+static void restore_signals(uint64_t before)
+{
+    sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, KERNEL_SIGSET_BYTES, 0, 0);
+}
+
+/* An address above all frames of this thread's own stack: libc puts a thread's block at the top of its
+ * stack, and main's stack begins below the environment. */
+static uint64_t stack_base_above(uint64_t stack_pointer)
+{
+    uint64_t candidates[] = {agent.main_stack_top, arch_thread_pointer()};
+    uint64_t base = stack_pointer;
+    uint64_t nearest = LARGEST_STACK;
+    for (int i = 0; i < 2; i++) {
+        uint64_t distance = candidates[i] - stack_pointer;
+        if (candidates[i] > stack_pointer && distance < nearest) {
+            nearest = distance;
+            base = candidates[i];
+        }
+    }
+    return base & ~15ull;
+}
+
+static void send_request(struct attach_request *request)
+{
+    struct attach_request *newest = __atomic_load_n(&agent.requests, __ATOMIC_RELAXED);
+    do {
+        request->next = newest;
+    } while (!__atomic_compare_exchange_n(&agent.requests, &newest, request, true, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    agent_wake_flusher();
+    while (__atomic_load_n(&request->done, __ATOMIC_ACQUIRE) == 0)
+        futex_wait(&request->done, 0, 0);
+}
+
+static bool attach(uint64_t stack_pointer)
+{
+    if (!agent_start())
+        return false;
+    struct attach_request request = {
+        .tid = (uint32_t)sys_call3(SYS_gettid, 0, 0, 0),
+        .started_ticks = clock_ticks(),
+        .stack_base = stack_base_above(stack_pointer),
+    };
+    sys_call3(SYS_prctl, PR_GET_NAME, (long)request.name, 0);
+    send_request(&request);
+    if (request.producer == NULL)
+        return false;
+    ring_producer = request.producer;
+    return true;
+}
+
+COLD bool thread_attach(uint64_t stack_pointer)
+{
+    if (__atomic_load_n(&agent.state, __ATOMIC_ACQUIRE) == AGENT_OFF)
+        return false;
+    uint64_t signals = block_signals();
+    bool attached = ring_producer->ring != NULL || attach(stack_pointer);
+    restore_signals(signals);
+    /* May call the program's allocator, whose hooks find the ring in place. */
+    if (attached)
+        pthread_setspecific(end_key, ring_producer);
+    return attached;
+}
+
+static void at_thread_end(void *value)
+{
+    if (++end_rounds < DESTRUCTOR_ROUNDS && pthread_setspecific(end_key, value) == 0)
+        return;
+    end_rounds = 0;
+    struct producer *p = ring_producer;
+    ring_producer = &thread_unattached;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (p->ring == NULL)
+        return;
+    sys_call3(SYS_prctl, PR_GET_NAME, (long)p->ring->name, 0);
+    p->ring->ended_ticks = clock_ticks();
+    __atomic_store_n(&p->ring->state, RING_ENDED, __ATOMIC_RELEASE);
+    agent_wake_flusher();
+}
+
+bool thread_watch_ends(void)
+{
+    return pthread_key_create(&end_key, at_thread_end) == 0;
+}

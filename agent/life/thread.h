@@ -1,0 +1,34 @@
+/*
+ * The program's threads: each gets a ring at its first event and gives it back at its end.
+ */
+#ifndef CALLTRACE_LIFE_THREAD_H
+#define CALLTRACE_LIFE_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/record/ring.h"
+
+#define THREAD_NAME_BYTES 16
+
+/* What a thread tells the flusher of itself when it asks for a ring. */
+struct attach_request {
+    struct attach_request *next;
+    uint32_t tid;
+    uint64_t started_ticks;
+    uint64_t stack_base;
+    char name[THREAD_NAME_BYTES];
+    struct producer *producer; /* the answer; NULL: there is no memory for a ring */
+    uint32_t done;             /* futex: 1 when answered */
+};
+
+/* The producer of threads that have no ring. */
+extern struct producer thread_unattached __attribute__((visibility("hidden")));
+
+/* Gives this thread a ring, starting the agent where need be. Returns whether it has one. */
+bool thread_attach(uint64_t stack_pointer);
+
+/* Asks libc to say when a thread ends. Returns false when it cannot. */
+bool thread_watch_ends(void);
+
+#endif

@@ -1,0 +1,113 @@
+/*
+ * What lies in a session directory, byte by byte. Written by the agent, read by the agent and, when the
+ * process has died, by a collector. Little-endian; every offset is fixed.
+ *
+ *   session   page 0: struct session_header; then the encoded AgentMessage that describes the process.
+ *             The agent holds an flock on it for as long as this image of the process lives.
+ *   ring.N    page 0: struct ring_header; then the ring's words. One file a live thread, reused.
+ *   outbox    segments of OUTBOX_SEGMENT_BYTES: struct segment_header, then frames.
+ */
+#ifndef CALLTRACE_RECORD_LAYOUT_H
+#define CALLTRACE_RECORD_LAYOUT_H
+
+#include <stdint.h>
+
+#define CALLTRACE_LAYOUT_VERSION 1u
+#define CALLTRACE_PAGE 4096u
+#define CACHE_LINE 64
+
+/* ---- session ---- */
+#define SESSION_MAGIC 0x3153534543415254ull /* "TRACESS1" */
+
+enum session_state {
+    SESSION_RUNNING = 0,
+    SESSION_EXITED = 1, /* exit() was called; exit_code and ended_ticks are set */
+};
+
+struct session_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t pid;
+    uint8_t session_id[16];
+    uint64_t start_time_jiffies;
+    uint64_t process_bytes; /* size of the AgentMessage behind the header's page */
+    uint32_t state;
+    uint32_t exit_code;
+    uint64_t ended_ticks;
+    uint64_t ended_monotonic_ns;
+    uint64_t ended_realtime_ns;
+    uint64_t acknowledged; /* sequence number: what the collector has committed */
+};
+
+/* ---- ring ----
+ * Positions count 8-byte words since the ring got its thread, and never wrap; a word's place is its
+ * position modulo size_words. Words in [tail, head) are records not yet in the outbox. Only the thread
+ * moves head, only the flusher moves tail. */
+#define RING_MAGIC 0x31474e4952435254ull /* "TRCRING1" */
+
+enum ring_state {
+    RING_FREE = 0,
+    RING_LIVE = 1,
+    RING_ENDED = 2, /* its thread has ended; ended_ticks is set */
+};
+
+struct ring_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t state;
+    uint64_t size_words; /* a power of two */
+    uint32_t thread;     /* Thread.number */
+    uint32_t tid;
+    uint64_t started_ticks;
+    uint64_t ended_ticks;
+    uint64_t stack_base;
+    char name[16];
+    _Alignas(CACHE_LINE) uint64_t head;
+    uint64_t dropped; /* events, since the ring got its thread */
+    _Alignas(CACHE_LINE) uint64_t tail;
+    uint32_t wake; /* futex: changes whenever tail does and waiting is not 0 */
+    uint32_t waiting;
+};
+
+/* ---- record ----
+ * An event is two words, an entry three:
+ *   word 0   clock ticks
+ *   word 1   bits 0-47 the function's address, 48-61 stack pointer bits 4-17, 62-63 the kind
+ *   word 2   (entry) bits 0-47 the call site's address, 48-63 stack pointer bits 18-33
+ * The stack pointer is the hook's canonical frame address, which is a multiple of 16. */
+enum record_kind {
+    RECORD_ENTRY = 0,
+    RECORD_EXIT = 1,
+    RECORD_DROPPED = 2, /* two words: ticks, and in bits 0-47 of word 1 how many events were dropped here */
+};
+
+#define RECORD_ADDRESS_BITS 48
+#define RECORD_ADDRESS_MASK ((1ull << RECORD_ADDRESS_BITS) - 1)
+#define RECORD_KIND_SHIFT 62
+#define RECORD_SP_LOW_BITS 14
+#define RECORD_SP_LOW_MASK ((1ull << RECORD_SP_LOW_BITS) - 1)
+#define RECORD_SP_UNIT_SHIFT 4
+#define RECORD_ENTRY_WORDS 3u
+#define RECORD_EXIT_WORDS 2u
+
+/* ---- outbox ---- */
+#define OUTBOX_SEGMENT_BYTES (4u << 20)
+#define OUTBOX_MAX_SEGMENTS 1024u
+#define SEGMENT_MAGIC 0x3147455354554f42ull /* "BOUTSEG1" */
+
+struct segment_header {
+    uint64_t magic;
+    uint64_t first_sequence; /* of the first frame; 0: the segment is free */
+    uint64_t last_sequence;  /* of the last whole frame */
+    uint64_t end;            /* offset in the segment behind the last whole frame */
+    uint64_t reserved[4];
+};
+
+/* A frame is this header, `size` bytes of an AgentMessage, and zero bytes up to a multiple of 8. */
+struct frame_header {
+    uint32_t size;
+    uint32_t crc32c; /* Castagnoli, over the sequence number and the message */
+    uint64_t sequence;
+};
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * Writing a record into a ring: its words (layout.h) and its publication.
+ */
+#ifndef CALLTRACE_RECORD_RECORD_H
+#define CALLTRACE_RECORD_RECORD_H
+
+#include <stdint.h>
+
+#include "agent/record/layout.h"
+#include "agent/record/ring.h"
+
+#define COLD __attribute__((noinline, cold))
+#define FORCE_INLINE inline __attribute__((always_inline))
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+static inline uint64_t record_event_word(const void *function, uint64_t stack_pointer, uint64_t kind)
+{
+    uint64_t low = (stack_pointer >> RECORD_SP_UNIT_SHIFT) & RECORD_SP_LOW_MASK;
+    return ((uint64_t)(uintptr_t)function & RECORD_ADDRESS_MASK) | low << RECORD_ADDRESS_BITS |
+           kind << RECORD_KIND_SHIFT;
+}
+
+static inline uint64_t record_call_site_word(const void *call_site, uint64_t stack_pointer)
+{
+    uint64_t high = stack_pointer >> (RECORD_SP_UNIT_SHIFT + RECORD_SP_LOW_BITS);
+    return ((uint64_t)(uintptr_t)call_site & RECORD_ADDRESS_MASK) | high << RECORD_ADDRESS_BITS;
+}
+
+/* Publishes all that is reserved. A handler may run between any two lines here: if it came before
+ * `published` was set, its records are published by the next turn of this loop; if after, by itself. */
+static inline void record_publish_all(struct producer *p)
+{
+    uint64_t reserved;
+    do {
+        reserved = __atomic_load_n(&p->reserved, __ATOMIC_RELAXED);
+        __atomic_store_n(&p->ring->head, reserved, __ATOMIC_RELEASE);
+        __atomic_store_n(&p->published, reserved, __ATOMIC_RELAXED);
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    } while (UNLIKELY(__atomic_load_n(&p->reserved, __ATOMIC_RELAXED) != reserved));
+}
+
+/* The rare end of a hook: it interrupted another hook, or was interrupted by one. */
+void record_publish_nested(struct producer *p, uint64_t position, uint64_t next)
+    __attribute__((visibility("hidden")));
+
+/* Publishes the record in [position, next), which is filled. */
+static FORCE_INLINE void record_publish(struct producer *p, uint64_t position, uint64_t next)
+{
+    if (UNLIKELY(p->reserved != next || p->published != position))
+        return record_publish_nested(p, position, next);
+    record_publish_all(p);
+}
+
+#endif

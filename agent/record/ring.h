@@ -1,0 +1,43 @@
+/*
+ * The ring: how a thread hands its records to the flusher.
+ *
+ *  - One a thread. Its words lie in a file in the session directory, so what is published there outlives
+ *    the process; they are mapped twice in a row, so that a record may cross the end.
+ *  - The thread's hooks reserve words, fill them and publish them. A signal handler may interrupt a hook
+ *    anywhere and run hooks of its own on the same ring: its records come to lie behind the interrupted
+ *    one, and are published with it.
+ *  - The thread's private half (struct producer) lies in memory that the kernel clears in a forked child,
+ *    however it was forked: there `limit` is 0, and the first hook takes the slow path.
+ *  - `limit` is never more than half a ring ahead: crossing it is the occasion to wake the flusher.
+ */
+#ifndef CALLTRACE_RECORD_RING_H
+#define CALLTRACE_RECORD_RING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/record/layout.h"
+
+#define RING_WORDS (1u << 17) /* 1 MiB */
+/* Words that stay unused behind the limit, for the interrupted hooks of nested signal handlers, which
+ * have checked the limit before the handler ran and write after it. */
+#define RING_SLACK_WORDS 256u
+
+struct producer {
+    uint64_t reserved;  /* position behind the last reserved record */
+    uint64_t limit;     /* reserve up to here without asking */
+    uint64_t published; /* what ring->head was last set to */
+    uint64_t *words;
+    struct ring_header *ring; /* NULL: this thread has no ring */
+    uint64_t unsaid_drops;    /* events dropped since the last record */
+};
+
+/* This thread's producer; never NULL, but with limit 0 where there is no ring. */
+extern _Thread_local struct producer *ring_producer __attribute__((visibility("hidden")));
+
+/* The slow path of a hook: makes room for `words` more words in this thread's ring, starting the agent
+ * and attaching the thread where that has not happened. `stack_pointer` is the hook's. Returns false when
+ * this event is not to be recorded (the agent is off, or it was dropped and counted). */
+bool ring_make_room(uint64_t words, uint64_t stack_pointer);
+
+#endif

@@ -1,0 +1,232 @@
+#include "agent/ship/drain.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "agent/life/file.h"
+#include "agent/life/futex.h"
+#include "agent/life/text.h"
+#include "agent/ship/messages.h"
+
+/* A ring is drained when it holds this much, or has waited this long. */
+#define MUCH_WORDS (RING_WORDS / 8)
+#define LONG_NS 50000000ull
+#define SCAN_INTERVAL_NS 20000000ull
+#define THREAD_NAME_BYTES 16
+
+/* Fields of Thread and Goodbye. */
+enum { NUMBER = 1, TID, NAME, STARTED_TICKS, ENDED_TICKS, STACK_BASE };
+enum { EXIT_CODE = 1, GOODBYE_CLOCK };
+
+int drain_open(struct drain *d, struct outbox *outbox, struct roster *roster, uint32_t max_depth)
+{
+    *d = (struct drain){.outbox = outbox, .roster = roster};
+    int status = modules_open(&d->modules);
+    if (status == 0)
+        status = encoder_open(&d->encoder, 0, max_depth);
+    if (status == 0)
+        modules_scan(&d->modules, 0);
+    return status;
+}
+
+static bool put_message(struct drain *d, uint32_t field, const uint8_t *body, size_t size)
+{
+    uint8_t *at = outbox_reserve(d->outbox, size + MESSAGE_ENVELOPE_BYTES);
+    if (at == NULL)
+        return false;
+    uint8_t *begin = message_begin(at, d->outbox->next_sequence, field, size);
+    memcpy(begin, body, size);
+    outbox_commit(d->outbox, (size_t)(begin + size - at));
+    return true;
+}
+
+static bool put_modules(struct drain *d)
+{
+    for (size_t i = 0; i < d->modules.count; i++) {
+        struct module *module = &d->modules.list[i];
+        if (!module->announce)
+            continue;
+        uint8_t body[MODULE_MESSAGE_BYTES];
+        if (!put_message(d, MESSAGE_MODULE, body, module_describe(module, body, sizeof body)))
+            return false;
+        module_announced(module);
+    }
+    return true;
+}
+
+/* The kernel's name of a live thread; the ring has the last name of one that ended. */
+static void read_thread_name(const struct ring_header *ring, char name[THREAD_NAME_BYTES])
+{
+    char path[64];
+    struct text t = text_in(path, sizeof path);
+    text_add(&t, "/proc/self/task/");
+    text_add_number(&t, ring->tid);
+    text_add(&t, "/comm");
+    if (ring->state != RING_LIVE || file_read_line(path, name, THREAD_NAME_BYTES) <= 0)
+        memcpy(name, ring->name, THREAD_NAME_BYTES);
+    name[THREAD_NAME_BYTES - 1] = '\0';
+}
+
+static bool put_thread(struct drain *d, const struct roster_place *place)
+{
+    uint8_t body[128];
+    char name[THREAD_NAME_BYTES];
+    const struct ring_header *ring = place->ring;
+    struct proto p = {.bytes = body, .size = sizeof body};
+    read_thread_name(ring, name);
+    proto_uint(&p, NUMBER, ring->thread);
+    proto_uint(&p, TID, ring->tid);
+    proto_string(&p, NAME, name);
+    proto_uint(&p, STARTED_TICKS, ring->started_ticks);
+    proto_uint(&p, ENDED_TICKS, ring->state == RING_ENDED ? ring->ended_ticks : 0);
+    proto_uint(&p, STACK_BASE, ring->stack_base);
+    return put_message(d, MESSAGE_THREAD, body, p.length);
+}
+
+void drain_scan_modules(struct drain *d, uint64_t now_ns)
+{
+    d->next_scan_ns = now_ns + SCAN_INTERVAL_NS;
+    if (modules_scan(&d->modules, clock_ticks()))
+        sites_forget(&d->encoder.sites);
+}
+
+/* New sites at addresses where no module is known: one may have been loaded. */
+static void look_for_modules(struct drain *d, uint64_t now_ns)
+{
+    if (now_ns < d->next_scan_ns)
+        return;
+    for (uint32_t i = 0; i < d->encoder.new_address_count; i++) {
+        if (modules_cover(&d->modules, d->encoder.new_addresses[i]))
+            continue;
+        drain_scan_modules(d, now_ns);
+        return;
+    }
+}
+
+static void give_room(struct roster_place *place)
+{
+    struct ring_header *ring = place->ring;
+    __atomic_store_n(&ring->tail, place->thread.position, __ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&ring->waiting, __ATOMIC_SEQ_CST))
+        return;
+    __atomic_fetch_add(&ring->wake, 1, __ATOMIC_SEQ_CST);
+    futex_wake_all(&ring->wake);
+}
+
+/* Puts what is pending into the outbox. Returns false when there is no room. */
+static bool put_pending(struct drain *d)
+{
+    struct roster_place *place = d->batch;
+    if (!put_modules(d))
+        return false;
+    if (place == NULL)
+        return true;
+    if (!place->announced && !put_thread(d, place))
+        return false;
+    place->announced = true;
+
+    size_t size = encode_batch_size(&d->encoder, &place->thread);
+    uint8_t *at = outbox_reserve(d->outbox, size + MESSAGE_ENVELOPE_BYTES);
+    if (at == NULL)
+        return false;
+    uint8_t *end = message_begin(at, d->outbox->next_sequence, MESSAGE_BATCH, size);
+    end = encode_batch(&d->encoder, &place->thread, end);
+    outbox_commit(d->outbox, (size_t)(end - at));
+    d->batch = NULL;
+    give_room(place);
+    return true;
+}
+
+/* Takes a batch from a ring into the encoder. */
+static void take_batch(struct drain *d, struct roster_place *place, uint64_t head, uint64_t now_ns)
+{
+    struct ring_words ring = {place->producer->words, RING_WORDS - 1};
+    int64_t status = encode_records(&d->encoder, &place->thread, ring, head);
+    if (status < 0)
+        encode_skip(&d->encoder, &place->thread, head);
+    place->drained_ns = now_ns;
+    d->batch = place;
+    look_for_modules(d, now_ns);
+}
+
+static bool is_due(const struct roster_place *place, uint64_t words, uint64_t now_ns)
+{
+    return words >= MUCH_WORDS || now_ns - place->drained_ns >= LONG_NS || place->ring->state == RING_ENDED;
+}
+
+/* One batch of one ring. Returns whether anything moved. */
+static bool drain_ring(struct drain *d, struct roster_place *place, uint64_t now_ns, bool everything)
+{
+    uint32_t state = __atomic_load_n(&place->ring->state, __ATOMIC_ACQUIRE);
+    uint64_t head = __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE);
+    uint64_t words = head - place->thread.position;
+    if (words == 0 && state == RING_ENDED) {
+        if (place->announced && !put_thread(d, place))
+            return false;
+        roster_release(place);
+        return true;
+    }
+    if (words == 0 || !(everything || is_due(place, words, now_ns)))
+        return false;
+    take_batch(d, place, head, now_ns);
+    return put_pending(d);
+}
+
+bool drain_rings(struct drain *d, uint64_t now_ns, bool everything)
+{
+    if (!put_pending(d))
+        return false;
+    bool moved = false;
+    for (size_t i = 0; i < d->roster->count && d->batch == NULL; i++)
+        if (d->roster->places[i].taken)
+            moved |= drain_ring(d, &d->roster->places[i], now_ns, everything);
+    return moved;
+}
+
+bool drain_is_empty(const struct drain *d)
+{
+    if (d->batch != NULL)
+        return false;
+    for (size_t i = 0; i < d->roster->count; i++) {
+        const struct roster_place *place = &d->roster->places[i];
+        if (place->taken && __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE) != place->thread.position)
+            return false;
+    }
+    return true;
+}
+
+uint64_t drain_due_ns(const struct drain *d)
+{
+    uint64_t due = UINT64_MAX;
+    for (size_t i = 0; i < d->roster->count; i++) {
+        const struct roster_place *place = &d->roster->places[i];
+        if (!place->taken || __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE) == place->thread.position)
+            continue;
+        if (place->drained_ns + LONG_NS < due)
+            due = place->drained_ns + LONG_NS;
+    }
+    return due;
+}
+
+bool drain_put_clock(struct drain *d, const struct clock_reading *reading)
+{
+    uint8_t message[80];
+    struct proto p = {.bytes = message, .size = sizeof message};
+    proto_uint(&p, MESSAGE_SEQUENCE, d->outbox->next_sequence);
+    message_put_clock(&p, MESSAGE_CLOCK, reading);
+    uint8_t *at = outbox_reserve(d->outbox, p.length);
+    if (at == NULL)
+        return false;
+    memcpy(at, message, p.length);
+    outbox_commit(d->outbox, p.length);
+    return true;
+}
+
+bool drain_put_goodbye(struct drain *d, int exit_code, const struct clock_reading *reading)
+{
+    uint8_t body[96];
+    struct proto p = {.bytes = body, .size = sizeof body};
+    proto_uint(&p, EXIT_CODE, (uint64_t)exit_code & 0xff);
+    message_put_clock(&p, GOODBYE_CLOCK, reading);
+    return put_message(d, MESSAGE_GOODBYE, body, p.length);
+}

@@ -1,0 +1,47 @@
+/*
+ * Draining: from the rings into the outbox, in the order that the collector needs: modules, then the
+ * thread, then its events.
+ *
+ * The outbox may be full at any step. Then the step stays pending, and the next call tries again.
+ */
+#ifndef CALLTRACE_SHIP_DRAIN_H
+#define CALLTRACE_SHIP_DRAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/life/modules.h"
+#include "agent/record/clock.h"
+#include "agent/ship/encode.h"
+#include "agent/ship/outbox.h"
+#include "agent/ship/roster.h"
+
+struct drain {
+    struct outbox *outbox;
+    struct roster *roster;
+    struct encoder encoder;
+    struct modules modules;
+    uint64_t next_scan_ns;      /* when unknown addresses may cause a scan again */
+    struct roster_place *batch; /* whose columns are in the encoder, not yet in the outbox */
+};
+
+int drain_open(struct drain *drain, struct outbox *outbox, struct roster *roster, uint32_t max_depth);
+
+/* Drains rings that hold much, or have waited long; all of them with `everything`. Returns whether
+ * anything moved. */
+bool drain_rings(struct drain *drain, uint64_t now_ns, bool everything);
+
+/* Nothing is left: no record in a ring (seen now), no batch pending. */
+bool drain_is_empty(const struct drain *drain);
+
+/* When a ring that holds something is to be drained next, at the latest; UINT64_MAX: none holds any. */
+uint64_t drain_due_ns(const struct drain *drain);
+
+/* Looks for modules that came or went. */
+void drain_scan_modules(struct drain *drain, uint64_t now_ns);
+
+/* Appends a clock reading, or the goodbye. Returns false when there is no room yet. */
+bool drain_put_clock(struct drain *drain, const struct clock_reading *reading);
+bool drain_put_goodbye(struct drain *drain, int exit_code, const struct clock_reading *reading);
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * Records become EventBatch messages (proto/calltrace/v1/events.proto). Pure: no input or output.
+ *
+ * Used by the agent's flusher, and by a collector that reads the ring of a process that died.
+ */
+#ifndef CALLTRACE_SHIP_ENCODE_H
+#define CALLTRACE_SHIP_ENCODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "agent/ship/frames.h"
+#include "agent/ship/proto.h"
+#include "agent/ship/sites.h"
+
+/* An encoded EventBatch is smaller than this. */
+#define ENCODE_MAX_BYTES (256u << 10)
+/* Events in a batch, and bytes of columns after which it is closed. */
+#define ENCODE_MAX_EVENTS (1u << 16)
+#define ENCODE_CLOSE_BYTES (190u << 10)
+
+/* What the encoder remembers of a thread. */
+struct encode_thread {
+    uint32_t number;
+    uint64_t position;   /* in the ring: up to here it is encoded */
+    uint64_t last_ticks; /* of the last event sent */
+    struct frames frames;
+    uint64_t cut_depth; /* how many of the innermost open calls are deeper than the limit, and not sent */
+    uint64_t cut_calls; /* calls left out since the last event sent */
+    size_t gap_depth;   /* this many of the outermost open calls were open when events were dropped */
+};
+
+int encode_thread_open(struct encode_thread *thread, uint32_t number, uint64_t started_ticks,
+                       uint64_t stack_base);
+void encode_thread_close(struct encode_thread *thread);
+
+/* Shared by the threads of a process; one batch is in the making at a time. */
+struct encoder {
+    struct sites sites;
+    uint32_t max_depth; /* 0: no limit */
+    uint8_t *memory;    /* of the columns */
+    uint8_t *dt, *dt_end;
+    uint8_t *op, *op_end;
+    struct proto marks;
+    struct proto new_sites;
+    uint64_t *new_addresses; /* functions and call sites of the batch's new sites */
+    uint32_t new_address_count;
+    uint32_t events;
+    uint32_t first_site;
+    uint64_t base_ticks;
+    uint64_t ring_begin;
+};
+
+int encoder_open(struct encoder *encoder, uint32_t first_site, uint32_t max_depth);
+void encoder_close(struct encoder *encoder);
+
+/* The ring's words; word `position` lies at words[position & mask]. */
+struct ring_words {
+    const uint64_t *words;
+    uint64_t mask;
+};
+
+/* Encodes records from thread->position on, up to `end` or until the batch is full, into the columns, and
+ * moves thread->position. Returns the number of words consumed. -EBADMSG or -ENOMEM: the record at
+ * thread->position cannot be, or there is no memory for it; what came before it is in the columns. */
+int64_t encode_records(struct encoder *encoder, struct encode_thread *thread, struct ring_words ring,
+                       uint64_t end);
+
+/* Gives up the records from thread->position to `end`, which cannot be read: they count as one event
+ * dropped. Follows encode_records() with the same batch. */
+void encode_skip(struct encoder *encoder, struct encode_thread *thread, uint64_t end);
+
+/* Size of the EventBatch that the columns make. */
+size_t encode_batch_size(const struct encoder *encoder, const struct encode_thread *thread);
+
+/* Writes the EventBatch; encode_batch_size() bytes must be free. Returns what comes behind. */
+uint8_t *encode_batch(const struct encoder *encoder, const struct encode_thread *thread, uint8_t *at);
+
+#endif

@@ -1,0 +1,241 @@
+/*
+ * The flusher's loop: answer threads that want a ring, drain the rings, move the stream, sleep.
+ *
+ * It never waits for the collector while a thread might wait for it.
+ */
+#include "agent/ship/flusher.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "agent/life/agent.h"
+#include "agent/life/futex.h"
+#include "agent/life/session.h"
+#include "agent/life/sys.h"
+#include "agent/life/text.h"
+#include "agent/life/thread.h"
+#include "agent/record/clock.h"
+#include "agent/ship/drain.h"
+#include "agent/ship/outbox.h"
+#include "agent/ship/roster.h"
+#include "agent/ship/uplink.h"
+
+#define IDLE_NS 200000000ull
+#define BUSY_WAIT_NS 1000000ull /* the socket or the outbox is full */
+#define FINISH_WAIT_NS 10000000ull
+#define FINISH_PATIENCE_NS 5000000000ull /* without any word from the collector, at the end */
+#define FIRST_CLOCK_NS 10000000ull
+#define LAST_CLOCK_NS 5000000000ull
+#define MODULES_NS 1000000000ull
+
+static struct flusher {
+    struct session session;
+    struct outbox outbox;
+    struct roster roster;
+    struct drain drain;
+    struct uplink uplink;
+    uint64_t clock_at_ns;    /* when to send the next reading */
+    uint64_t clock_after_ns; /* and how long after that the one after */
+    uint64_t modules_at_ns;
+    bool active; /* something was drained since the last reading */
+    bool said_goodbye;
+    uint64_t goodbye_sequence;
+} flusher;
+
+static void say_unreachable(int status)
+{
+    struct text t = text_in(agent.message, sizeof agent.message);
+    text_add(&t, "no collector at ");
+    text_add(&t, agent.config.socket_path);
+    text_add(&t, status == -ENOENT || status == -ECONNREFUSED ? "" : " that lets this user in");
+    text_add(&t, ": this program runs untraced; start one with 'calltrace-collector serve', "
+                 "or run the program with 'calltrace record'");
+}
+
+static void say_no_memory(int status)
+{
+    struct text t = text_in(agent.message, sizeof agent.message);
+    text_add(&t, "no room for the trace in ");
+    text_add(&t, flusher.session.path);
+    text_add(&t, " (error ");
+    text_add_number(&t, (uint64_t)-status);
+    text_add(&t, "): this program runs untraced; make room there, or choose another place with "
+                 "CALLTRACE_SHM_DIR");
+}
+
+/* The program's descriptors are in this thread's table too: held open here, a pipe would never end. */
+static void close_inherited(void)
+{
+    sys_call3(SYS_close_range, 0, UINT_MAX, 0);
+}
+
+static int open_session(struct flusher *f)
+{
+    struct clock_reading reading = clock_read();
+    int status = session_open(&f->session, &reading);
+    if (status < 0)
+        return status;
+    status = outbox_open(&f->outbox, f->session.directory, agent.config.outbox_bytes);
+    if (status == 0)
+        status = roster_open(&f->roster, f->session.directory);
+    if (status == 0)
+        status = drain_open(&f->drain, &f->outbox, &f->roster, agent.config.max_depth);
+    if (status < 0) {
+        say_no_memory(status);
+        session_remove(&f->session);
+        return status;
+    }
+    status = uplink_open(&f->uplink, &f->outbox, agent.config.socket_path, f->session.process,
+                         f->session.process_bytes);
+    if (status < 0 && status != -EAGAIN) {
+        say_unreachable(status);
+        session_remove(&f->session);
+        return status;
+    }
+    return 0;
+}
+
+/* Returns whether any thread asked for a ring. */
+static bool answer_requests(struct flusher *f)
+{
+    struct attach_request *request = __atomic_exchange_n(&agent.requests, NULL, __ATOMIC_SEQ_CST);
+    if (request == NULL)
+        return false;
+    /* Oldest first, so that threads are numbered in the order they came. */
+    struct attach_request *oldest = NULL;
+    while (request != NULL) {
+        struct attach_request *next = request->next;
+        request->next = oldest;
+        oldest = request;
+        request = next;
+    }
+    while (oldest != NULL) {
+        struct attach_request *next = oldest->next; /* the asker's memory is gone once it is answered */
+        roster_attach(&f->roster, oldest);
+        oldest = next;
+    }
+    return true;
+}
+
+static void send_clock(struct flusher *f, uint64_t now_ns)
+{
+    struct clock_reading reading = clock_read();
+    if (!drain_put_clock(&f->drain, &reading))
+        return;
+    f->active = false;
+    f->clock_at_ns = now_ns + f->clock_after_ns;
+    if (f->clock_after_ns < LAST_CLOCK_NS)
+        f->clock_after_ns *= 4;
+}
+
+static void keep_time(struct flusher *f, uint64_t now_ns)
+{
+    if (f->active && now_ns >= f->clock_at_ns)
+        send_clock(f, now_ns);
+    if (f->active && now_ns >= f->modules_at_ns) {
+        drain_scan_modules(&f->drain, now_ns);
+        f->modules_at_ns = now_ns + MODULES_NS;
+    }
+}
+
+static void declare_finished(void)
+{
+    __atomic_store_n(&agent.finished, 1, __ATOMIC_RELEASE);
+    futex_wake_all(&agent.finished);
+}
+
+static void say_goodbye(struct flusher *f)
+{
+    struct clock_reading reading = clock_read();
+    uint64_t sequence = f->outbox.next_sequence;
+    if (!drain_put_goodbye(&f->drain, agent.exit_code, &reading))
+        return;
+    session_exited(&f->session, agent.exit_code, &reading);
+    f->said_goodbye = true;
+    f->goodbye_sequence = sequence;
+}
+
+/* The process is in exit(): everything is sent and acknowledged, then it may end. Without a collector that
+ * answers it may end at once: what is left lies in the session directory for the next one. */
+static void finish(struct flusher *f, uint64_t now_ns)
+{
+    if (agent.finished)
+        return;
+    if (!f->said_goodbye && drain_is_empty(&f->drain))
+        say_goodbye(f);
+    struct outbox_message unsent;
+    if (f->said_goodbye && !f->uplink.half_closed && !grpc_sending(&f->uplink.stream) &&
+        !outbox_peek(&f->outbox, &unsent))
+        uplink_half_close(&f->uplink);
+    bool done = f->said_goodbye && f->uplink.acknowledged >= f->goodbye_sequence;
+    bool hopeless = f->uplink.fd < 0 || now_ns > f->uplink.last_progress_ns + FINISH_PATIENCE_NS;
+    if (!done && !hopeless)
+        return;
+    if (!f->said_goodbye) {
+        struct clock_reading reading = clock_read();
+        session_exited(&f->session, agent.exit_code, &reading);
+    }
+    declare_finished();
+}
+
+static void sleep_until_work(struct flusher *f, uint32_t seen, uint64_t now_ns)
+{
+    if (f->uplink.fd >= 0 && (f->uplink.wants_write || f->drain.batch != NULL)) {
+        uplink_wait(&f->uplink, BUSY_WAIT_NS);
+        return;
+    }
+    if (agent.finish && !agent.finished) {
+        uplink_wait(&f->uplink, FINISH_WAIT_NS);
+        return;
+    }
+    uint64_t due = drain_due_ns(&f->drain);
+    uint64_t wait = due == UINT64_MAX ? IDLE_NS : due > now_ns ? due - now_ns : BUSY_WAIT_NS;
+    if (f->uplink.fd < 0 && f->uplink.retry_at_ns < now_ns + wait)
+        wait = f->uplink.retry_at_ns > now_ns ? f->uplink.retry_at_ns - now_ns : BUSY_WAIT_NS;
+    __atomic_store_n(&agent.flusher_sleeps, 1, __ATOMIC_SEQ_CST);
+    futex_wait(&agent.flusher_calls, seen, wait);
+    __atomic_store_n(&agent.flusher_sleeps, 0, __ATOMIC_SEQ_CST);
+}
+
+static void turn(struct flusher *f)
+{
+    uint32_t seen = __atomic_load_n(&agent.flusher_calls, __ATOMIC_SEQ_CST);
+    uint64_t now_ns = clock_monotonic_ns();
+    bool finishing = __atomic_load_n(&agent.finish, __ATOMIC_ACQUIRE);
+    bool worked = answer_requests(f);
+    if (drain_rings(&f->drain, now_ns, finishing))
+        worked = f->active = true;
+    keep_time(f, now_ns);
+    worked |= uplink_pump(&f->uplink, now_ns);
+    if (finishing)
+        finish(f, now_ns);
+    if (!worked)
+        sleep_until_work(f, seen, now_ns);
+}
+
+static void reset(struct flusher *f)
+{
+    /* In a forked child this is the parent's. */
+    memset(f, 0, sizeof *f);
+    uint64_t now_ns = clock_monotonic_ns();
+    f->clock_at_ns = now_ns + FIRST_CLOCK_NS;
+    f->clock_after_ns = FIRST_CLOCK_NS;
+    f->modules_at_ns = now_ns + MODULES_NS;
+}
+
+void flusher_main(void)
+{
+    close_inherited();
+    sys_call3(SYS_prctl, PR_SET_NAME, (long)"calltrace", 0);
+    sys_call3(SYS_sched_setaffinity, 0, sizeof agent.affinity, (long)agent.affinity);
+    reset(&flusher);
+    bool ready = open_session(&flusher) == 0;
+    if (ready)
+        send_clock(&flusher, clock_monotonic_ns());
+    __atomic_store_n(&agent.flusher_ready, ready ? 1 : 2, __ATOMIC_RELEASE);
+    futex_wake_all(&agent.flusher_ready);
+    while (ready)
+        turn(&flusher);
+}
