@@ -36,7 +36,7 @@ def saved_process(connection: Connection, process: int) -> SavedProcess:
         modules=modules(connection, process),
         sites=_sites(connection, process),
         progress=progress,
-        stacks={step.thread: stack(connection, process, step.thread, step.depth) for step in progress},
+        stacks={step.thread: stack(connection, process, step.thread) for step in progress},
         profiles=profiles(connection, process),
     )
 
@@ -130,21 +130,27 @@ def _place(module: int | None, offset: int | None) -> Place | None:
     return None if module is None or offset is None else Place(module, offset)
 
 
-def stack(connection: Connection, process: int, thread: int, depth: int) -> bytes:
-    """The packed struct ct_frame records of the `depth` open calls of a thread, outermost first."""
-    part = models.ThreadStack
+def stack(connection: Connection, process: int, thread: int) -> bytes:
+    """The packed struct ct_frame records of a thread's open calls, outermost first."""
+    its, part = models.Thread, models.ThreadStack
+    # One statement, for the two belong together.
     statement = (
-        select(part.part, part.frames)
-        .where(part.process_id == process, part.thread == thread)
+        select(its.depth, part.part, part.frames)
+        .join(part, (part.process_id == its.process_id) & (part.thread == its.number), isouter=True)
+        .where(its.process_id == process, its.number == thread)
         .order_by(part.part)
     )
+    rows = connection.execute(statement).all()
+    if not rows or rows[0].depth == 0:
+        return b""
+    size_bytes = rows[0].depth * FRAME_BYTES
+    in_order = [row.part for row in rows] == list(range(len(rows)))
     limit_bytes = STACK_PART_FRAMES * FRAME_BYTES
-    parts = connection.execute(statement).all()
-    frames = b"".join(decompress(row.frames, limit_bytes) for row in parts)
-    # A stack that became shorter leaves the part as it was where it ends now.
-    if len(frames) < depth * FRAME_BYTES or [row.part for row in parts] != list(range(len(parts))):
+    frames = b"".join(decompress(row.frames, limit_bytes) for row in rows) if in_order else b""
+    # A stack that became shorter leaves the part in which it ends as it was.
+    if len(frames) < size_bytes:
         raise StoreError(f"the database is damaged: not all open calls of thread {thread} are there")
-    return frames[: depth * FRAME_BYTES]
+    return frames[:size_bytes]
 
 
 def profiles(connection: Connection, process: int) -> dict[int, bytes]:

@@ -8,10 +8,10 @@ from sqlalchemy import Connection, select, tuple_
 
 from calltrace_collector.model.commit import ChunkRow, Commit
 from calltrace_collector.store import models
+from calltrace_collector.store.batches import batches
 from calltrace_collector.store.chunk_ids import new_chunk_ids
 from calltrace_collector.store.write.upsert import upsert
 
-_AT_ONCE = 500
 _Key = tuple[int, int, int]
 
 
@@ -49,8 +49,8 @@ def _ids(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, int]:
     chunk = models.Chunk
     key = (chunk.process_id, chunk.thread, chunk.number)
     ids: dict[_Key, int] = {}
-    for at in range(0, len(keys), _AT_ONCE):
-        statement = select(chunk.id, *key).where(tuple_(*key).in_(keys[at : at + _AT_ONCE]))
+    for some in batches(keys):
+        statement = select(chunk.id, *key).where(tuple_(*key).in_(some))
         for stored, *its_key in connection.execute(statement):
             process, thread, number = its_key
             ids[process, thread, number] = stored

@@ -10,10 +10,9 @@ from calltrace_collector.errors import StoreError
 from calltrace_collector.model.commit import Commit, Place
 from calltrace_collector.model.process import ModuleInfo
 from calltrace_collector.store import models
+from calltrace_collector.store.batches import batches
 from calltrace_collector.store.write.names import NOT_FOUND, NOT_LOOKED_FOR
 from calltrace_collector.store.write.upsert import insert_missing, upsert
-
-_AT_ONCE = 500  # values in an IN (...)
 
 
 def store_modules(connection: Connection, commits: Sequence[Commit]) -> None:
@@ -59,7 +58,7 @@ def _store_files(connection: Connection, modules: Sequence[tuple[int, ModuleInfo
     upsert(connection, models.ModuleFile, list(rows.values()), keys=("identity",))
     found: dict[str, int] = {}
     missed: list[int] = []
-    for some in _parts(list(rows)):
+    for some in batches(list(rows)):
         statement = select(models.ModuleFile.identity, models.ModuleFile.id, models.ModuleFile.misses)
         for identity, file, misses in connection.execute(
             statement.where(models.ModuleFile.identity.in_(some))
@@ -73,17 +72,13 @@ def _store_files(connection: Connection, modules: Sequence[tuple[int, ModuleInfo
 
 def _look_again(connection: Connection, files: Sequence[int]) -> None:
     """What was looked for in vain may be found now: a process has just mapped the file, so it is there."""
-    for some in _parts(files):
+    for some in batches(files):
         for model in (models.Function, models.CallSite):
             vain = (model.module_file_id.in_(some), model.quality == NOT_FOUND)
             connection.execute(update(model).where(*vain).values(quality=NOT_LOOKED_FOR))
         connection.execute(
             update(models.ModuleFile).where(models.ModuleFile.id.in_(some)).values(misses=False)
         )
-
-
-def _parts(values: Sequence[int] | Sequence[str]) -> Iterable[Sequence[int] | Sequence[str]]:
-    return (values[at : at + _AT_ONCE] for at in range(0, len(values), _AT_ONCE))
 
 
 def store_sites(connection: Connection, commits: Sequence[Commit]) -> None:
@@ -124,7 +119,7 @@ def _files_of(connection: Connection, processes: Iterable[int]) -> dict[tuple[in
     """The files of processes' modules, by process and the module's number."""
     module = models.ProcessModule
     found: dict[tuple[int, int], int] = {}
-    for some in _parts(sorted(processes)):
+    for some in batches(sorted(processes)):
         statement = select(module.process_id, module.number, module.module_file_id)
         for process, number, file in connection.execute(statement.where(module.process_id.in_(some))):
             found[process, number] = file

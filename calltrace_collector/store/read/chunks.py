@@ -1,0 +1,127 @@
+"""Chunks: which of them a query needs, and their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, ScalarResult, Select, select
+
+from calltrace_collector.store import models
+from calltrace_collector.store.batches import batches
+from calltrace_collector.store.records import Chunk, ChunkHead, FunctionInChunk
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkFilter:
+    """Which chunks to look into: those that may hold a completed call that fits all that is given.
+
+    A call that is still open is not found this way but on its thread's stack.
+
+    Attributes:
+        functions: numbers of functions that the call may be of.
+        min_ticks: its shortest duration.
+        since_ticks, until_ticks: it was running at some time between these, both included.
+        first_call, last_call: it was entered with a number between these, both included. Such calls may also
+            be late rows of later chunks: see Reader.late_chunks.
+    """
+
+    functions: Collection[int] | None = None
+    min_ticks: int = 0
+    since_ticks: int | None = None
+    until_ticks: int | None = None
+    first_call: int | None = None
+    last_call: int | None = None
+
+
+def chunk_heads(connection: Connection, process: int, thread: int, wanted: ChunkFilter) -> list[ChunkHead]:
+    """The chunks of a thread that pass the filter, in the order of their numbers, which is that of calls."""
+    chunk = models.Chunk
+    statement = _heads(process, thread)
+    if wanted.min_ticks:
+        statement = statement.where(chunk.max_ticks >= wanted.min_ticks)
+    if wanted.since_ticks is not None:
+        statement = statement.where(chunk.end_ticks >= wanted.since_ticks)
+    if wanted.until_ticks is not None:
+        statement = statement.where(chunk.start_ticks <= wanted.until_ticks)
+    if wanted.first_call is not None:
+        after_last = chunk.first_call + (chunk.rows - chunk.late_rows)
+        statement = statement.where(after_last > wanted.first_call)
+    if wanted.last_call is not None:
+        statement = statement.where(chunk.first_call <= wanted.last_call, chunk.first_call > 0)
+    heads = [ChunkHead(*row) for row in connection.execute(statement)]
+    if wanted.functions is None or not heads:
+        return heads
+    holding = _chunks_holding(connection, process, wanted.functions, wanted.min_ticks)
+    return [head for head in heads if head.id in holding]
+
+
+def _heads(process: int, thread: int) -> Select[Any]:
+    chunk = models.Chunk.__table__
+    return (
+        select(chunk)
+        .where(chunk.c.process_id == process, chunk.c.thread == thread)
+        .order_by(chunk.c.number)
+        .execution_options(yield_per=1000)
+    )
+
+
+def _chunks_holding(
+    connection: Connection, process: int, functions: Collection[int], min_ticks: int
+) -> set[int]:
+    entry = models.ChunkFunction
+    found: set[int] = set()
+    for some in batches(sorted(functions)):
+        statement = select(entry.chunk_id).where(entry.process_id == process, entry.function.in_(some))
+        if min_ticks:
+            statement = statement.where(entry.max_ticks >= min_ticks)
+        rows: ScalarResult[int] = connection.execute(statement.execution_options(yield_per=1000)).scalars()
+        found.update(rows)
+    return found
+
+
+def late_heads(
+    connection: Connection, process: int, thread: int, first_call: int, last_call: int, after: int
+) -> list[ChunkHead]:
+    """The chunks of a thread with numbers above `after` whose late rows may be of calls in a range."""
+    chunk = models.Chunk
+    statement = _heads(process, thread).where(
+        chunk.number > after,
+        chunk.late_rows > 0,
+        chunk.late_first_call <= last_call,
+        chunk.late_last_call >= first_call,
+    )
+    return [ChunkHead(*row) for row in connection.execute(statement)]
+
+
+def chunks(connection: Connection, ids: Sequence[int]) -> list[Chunk]:
+    """The chunks with these ids, in the order given; those that are gone by now are left out.
+
+    Head and columns are of the same moment, unlike with a head that was read before: a chunk may grow.
+    """
+    chunk, stored = models.Chunk, models.ChunkColumns
+    statement = (
+        select(chunk.__table__, stored.columns)
+        .join(stored, stored.chunk_id == chunk.id)
+        .where(chunk.id.in_(ids))
+    )
+    found = {row.id: Chunk(ChunkHead(*row[:-1]), row.columns) for row in connection.execute(statement)}
+    return [found[chunk_id] for chunk_id in ids if chunk_id in found]
+
+
+def functions_in_chunks(
+    connection: Connection, process: int, functions: Collection[int]
+) -> list[FunctionInChunk]:
+    """What chunks of a process hold of the functions, in the order of function and chunk."""
+    entry = models.ChunkFunction
+    found: list[FunctionInChunk] = []
+    for some in batches(sorted(functions)):
+        statement = (
+            select(entry.function, entry.chunk_id, entry.calls, entry.max_ticks)
+            .where(entry.process_id == process, entry.function.in_(some))
+            .order_by(entry.function, entry.chunk_id)
+            .execution_options(yield_per=1000)
+        )
+        found.extend(FunctionInChunk(*row) for row in connection.execute(statement))
+    return found

@@ -1,0 +1,178 @@
+"""What the reader returns. Addresses, ticks and counts are unsigned 64-bit numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calltrace_collector.model.process import ProcessState
+from calltrace_collector.store.compression import decompress
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRecord:
+    """A stored process.
+
+    Attributes:
+        id: the store's number for it, never used again for another.
+        parent: the id of the process that began it, if that is stored too (for a process that was
+            exec'd: the one it was before).
+        host: the machine's name.
+        started_at_ns, ended_at_ns: nanoseconds since the epoch; None while it runs.
+        threads, calls: traced so far; lost_events: dropped so far.
+    """
+
+    id: int
+    session_id: bytes
+    session_directory: str
+    parent_session_id: bytes
+    parent: int | None
+    host: str
+    machine_id: str
+    boot_id: str
+    kernel: str
+    pid: int
+    parent_pid: int
+    user_id: int
+    start_time_jiffies: int
+    executable: str
+    arguments: tuple[str, ...]
+    working_directory: str
+    architecture: str
+    agent_version: str
+    ticks_are_ns: bool
+    max_depth: int
+    drops: bool
+    started_at_ns: int
+    ended_at_ns: int | None
+    state: ProcessState
+    exit_code: int | None
+    signal: int | None
+    sequence: int
+    threads: int
+    calls: int
+    lost_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadRecord:
+    """A stored thread and how far its trace has come; ThreadInfo and ThreadProgress say what is what."""
+
+    process: int
+    number: int
+    tid: int
+    name: str
+    started_ticks: int
+    ended_ticks: int
+    stack_base: int
+    calls: int
+    last_ticks: int
+    ring_end: int
+    dropped: int
+    orphan_exits: int
+    cut: int
+    folded: int
+    depth: int
+    next_chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRecord:
+    """A function that a process entered.
+
+    Attributes:
+        number: what sites, chunks and profiles call it.
+        name: demangled; where nobody knows it, the module's name and the offset in it ("prog+0x1139"), or
+            the address ("0x7f0012345678") where no module was.
+        is_named: name is the function's own.
+        module: the path of the module that it stands in, None where no module was.
+        offset: its address as one of the module's.
+        file, line: of the definition, None where unknown.
+        size_bytes: 0 where unknown.
+    """
+
+    number: int
+    address: int
+    name: str
+    is_named: bool
+    linkage_name: str | None
+    module: str | None
+    module_number: int | None
+    offset: int | None
+    size_bytes: int
+    file: str | None
+    line: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRecord:
+    """A pair of function and call site.
+
+    Attributes:
+        number: what calls carry in their column `site`.
+        function: number of the function entered.
+        call_site_address: where it returns to; the call is the instruction before. 0: not known.
+        caller, file, line: the function and the source line of the call, None where unknown.
+        module: the path of the caller's module; offset: the return address as one of the module's.
+    """
+
+    number: int
+    function: int
+    call_site_address: int
+    caller: str | None
+    file: str | None
+    line: int | None
+    module: str | None
+    offset: int | None
+    frame_delta_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkHead:
+    """A chunk without its columns; the attributes are those of the core's struct ct_chunk.
+
+    max_ticks is the longest duration among its completed calls.
+    """
+
+    id: int
+    process: int
+    thread: int
+    number: int
+    rows: int
+    late_rows: int
+    open_rows: int
+    min_depth: int
+    max_depth: int
+    first_call: int
+    late_first_call: int
+    late_last_call: int
+    base_call: int
+    start_ticks: int
+    end_ticks: int
+    max_ticks: int
+
+
+# Eight columns of a row, each as a varint of at most 10 bytes; and room for headers.
+_ROW_LIMIT_BYTES = 80
+_HEADER_LIMIT_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A chunk and its columns as they are stored, zstd-compressed."""
+
+    head: ChunkHead
+    packed: bytes
+
+    def columns(self) -> bytes:
+        """The columns as ct_chunk_decode takes them. Raises StoreError when they are damaged."""
+        return decompress(self.packed, self.head.rows * _ROW_LIMIT_BYTES + _HEADER_LIMIT_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionInChunk:
+    """Completed calls of a function in a chunk: how many, and the longest duration."""
+
+    function: int
+    chunk: int
+    calls: int
+    max_ticks: int
