@@ -216,3 +216,32 @@ int ct_profile_size(const uint8_t *profile, size_t size, struct ct_profile_size 
  * duration of bucket i, bucket_calls[i] its count; a function's buckets stand together, ascending. */
 int ct_profile_decode(const uint8_t *profile, size_t size, struct ct_context *contexts,
                       struct ct_function *functions, uint64_t *bucket_low, uint64_t *bucket_calls);
+
+/* ---- recovery: the records that a dead process left in a ring ----
+ * Encodes them as the process's own agent would have, into EventBatch messages for ct_trace_feed. */
+struct ct_recovery;
+struct ct_open_call {
+    uint64_t function_address;
+    uint64_t call_site_address;
+    uint64_t stack_pointer;
+};
+struct ct_ring {
+    const uint64_t *words;
+    uint64_t size_words; /* a power of two */
+    uint64_t begin;      /* positions of the first record and behind the last */
+    uint64_t end;
+};
+/* `first_site` is the number that the next new site gets, `max_depth` 0 for no limit. NULL: out of memory. */
+struct ct_recovery *ct_recovery_new(uint32_t first_site, uint32_t max_depth);
+void ct_recovery_free(struct ct_recovery *recovery);
+/* Begins a thread's ring. `open_calls` are those before the first record, outermost first. */
+int ct_recovery_begin(struct ct_recovery *recovery, uint32_t thread, uint64_t last_ticks,
+                      uint64_t stack_base, const struct ct_open_call *open_calls, uint32_t depth,
+                      const struct ct_ring *ring);
+/* Writes the next EventBatch into a buffer of CT_RECOVERY_BYTES. Returns its size, 0 at the end of the ring,
+ * or an error. What cannot be a record counts as one dropped event, and ends the ring. */
+enum { CT_RECOVERY_BYTES = 262144 };
+int64_t ct_recovery_next(struct ct_recovery *recovery, uint8_t *batch);
+
+/* CRC-32C of `size` bytes, as in the outbox's frames. */
+uint32_t ct_crc32c(const uint8_t *bytes, size_t size);
