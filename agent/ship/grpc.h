@@ -18,7 +18,7 @@
 #include "agent/ship/hpack.h"
 #include "agent/ship/http2.h"
 
-#define GRPC_SEND_LIMIT    (4u << 20)  /* largest message to send: what a gRPC server takes by default */
+#define GRPC_SEND_LIMIT (4u << 20)     /* largest message to send: what a gRPC server takes by default */
 #define GRPC_RECEIVE_LIMIT (64u << 10) /* largest message to receive */
 
 /* Bits that grpc_pump() returns. */

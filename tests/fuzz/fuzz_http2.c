@@ -1,19 +1,21 @@
 /*
  * The input is what a server sends. Byte 0 chooses: its low 4 bits, the size of the pieces it comes in;
- * FINISH, that the client half-closes; LARGE, that it sends messages that need window updates. Byte 1 is
- * how many messages the client sends.
+ * FINISH, that the client half-closes; LARGE, that it sends messages that need window updates; FAULTS, that
+ * its system calls are interrupted, or would block, every so often. Byte 1 is how many messages it sends.
  *
  * Beyond memory errors, what the client sends must be what it may send: whole frames, that carry exactly
  * the messages that were offered.
  */
+#include <errno.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "agent/life/sys.h"
 #include "agent/ship/grpc.h"
 #include "tests/agent/check.h"
 #include "tests/agent/http2_peer.h"
 
-enum { FINISH = 0x10, LARGE = 0x20, MESSAGE_LIMIT = 100000 };
+enum { FINISH = 0x10, LARGE = 0x20, FAULTS = 0x40, MESSAGE_LIMIT = 100000 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,6 +25,15 @@ struct sent {
 };
 
 static uint8_t message[MESSAGE_LIMIT];
+static bool faults;
+static unsigned calls;
+
+long sys_fault(long number)
+{
+    (void)number;
+    calls++;
+    return !faults ? 0 : calls % 5 == 0 ? -EAGAIN : calls % 3 == 0 ? -EINTR : 0;
+}
 
 /* The byte that belongs at this place of what the client sends: messages of one size, each with a prefix. */
 static uint8_t expected_byte(uint64_t at, uint32_t message_size)
@@ -76,7 +87,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t to_send = data[1];
     uint32_t message_size = choice & LARGE ? MESSAGE_LIMIT : 10;
     size_t piece = (size_t)1 << (choice & 0xf);
+    faults = false;
     struct peer *p = peer_open();
+    faults = choice & FAULTS;
+    calls = 0;
     struct sent sent = {0};
     int events = 0;
     for (size_t i = 0; i < sizeof message; i++)
