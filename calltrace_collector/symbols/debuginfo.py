@@ -1,0 +1,169 @@
+"""Definitions and source lines by address, from the debugging information of one program or library.
+
+A unit is read when an address of its own is first asked for, and what it says is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calltrace_collector.errors import SymbolError
+from calltrace_collector.symbols import lineprogram, ranges, split
+from calltrace_collector.symbols.dwarf import DwarfFile
+from calltrace_collector.symbols.elf import ElfFile
+from calltrace_collector.symbols.file import damage_of
+from calltrace_collector.symbols.forms import At
+from calltrace_collector.symbols.functions import Definition, UnitFunctions
+from calltrace_collector.symbols.intervals import IntervalMap, within
+from calltrace_collector.symbols.linetable import LineTable, SourceLine
+from calltrace_collector.symbols.sourcefiles import SourceFiles
+from calltrace_collector.symbols.unit import Unit, UnitKind
+
+_MAX_PROBLEMS = 20
+
+T = TypeVar("T")
+
+
+class DebugInfo:
+    """What the debug information says about addresses. Damaged parts are as if they were not there.
+
+    Args:
+        elf: the file with the .debug_ sections.
+        executable: addresses that hold instructions, shape (n, 2), sorted. What the linker has thrown away
+            is described as if it were elsewhere, and is passed over.
+
+    Attributes:
+        problems: what could not be read, a line each; the first few.
+    """
+
+    def __init__(self, elf: ElfFile, executable: NDArray[np.uint64]) -> None:
+        self._dwarf = DwarfFile(elf)
+        self._executable = executable
+        self._functions: dict[int, UnitFunctions | None] = {}
+        self._tables: dict[int, LineTable | None] = {}
+        self._files: dict[int, SourceFiles | None] = {}
+        self.problems: list[str] = []
+
+    def definitions(self, addresses: NDArray[np.uint64]) -> list[list[Definition]]:
+        """Returns, for each address, the function that contains it and those that start where it does."""
+        found: list[list[Definition]] = [[] for _ in addresses]
+        for unit, rows in self._by_unit(addresses):
+            functions = self._unit_functions(unit)
+            if functions is None:
+                continue
+            for row, number in zip(rows.tolist(), functions.find(addresses[rows]).tolist(), strict=True):
+                found[row] = self._attempt(unit, functions.definitions, number) or []
+        return found
+
+    def file(self, definition: Definition) -> str | None:
+        """Returns the name of the file that the definition is in."""
+        if definition.file is None:
+            return None
+        unit = definition.unit
+        offset = unit.header.offset
+        if offset not in self._files:
+            self._files[offset] = self._attempt(unit, _files, unit)
+        files = self._files[offset]
+        return files.get(definition.file) if files else None
+
+    def lines(self, addresses: NDArray[np.uint64]) -> list[SourceLine | None]:
+        """Returns the source line of the instruction at each address."""
+        found: list[SourceLine | None] = [None] * len(addresses)
+        for unit, rows in self._by_unit(addresses):
+            table = self._line_table(unit)
+            if table is not None:
+                for row, line in zip(rows.tolist(), table.find(addresses[rows]), strict=True):
+                    found[row] = line
+        return found
+
+    def release(self) -> None:
+        """Forgets what can be read again, and closes no file."""
+        self._dwarf.release()
+
+    def _by_unit(self, addresses: NDArray[np.uint64]) -> Iterator[tuple[Unit, NDArray[np.int64]]]:
+        """Yields each unit that has some of the addresses, with their rows."""
+        intervals, units = self._units
+        owners = intervals.find(addresses)
+        rows = np.flatnonzero(owners >= 0)
+        numbers = units[owners[rows]]
+        for number in np.unique(numbers).tolist():
+            yield self._dwarf.units[number], rows[numbers == number]
+
+    @cached_property
+    def _units(self) -> tuple[IntervalMap, NDArray[np.int64]]:
+        """The addresses of units, and the number of the unit that each interval belongs to.
+
+        The linker may describe a template's only instance in every unit that has it; the first is taken.
+        """
+        bounds: list[tuple[int, int]] = []
+        numbers: list[int] = []
+        for number, unit in enumerate(self._dwarf.units):
+            found = self._attempt(unit, self._unit_ranges, unit) or []
+            bounds += found
+            numbers += [number] * len(found)
+        for problem in self._dwarf.problems:
+            self._note(problem)
+        array = np.array(bounds, dtype=np.uint64).reshape(-1, 2)
+        keep = within(self._executable, array[:, 0])
+        array, owners = array[keep], np.array(numbers, dtype=np.int64)[keep]
+        return IntervalMap(array[:, 0], array[:, 1], np.arange(len(array), dtype=np.int64)), owners
+
+    def _unit_ranges(self, unit: Unit) -> ranges.Ranges:
+        """Returns the addresses of a unit, those of its functions if it does not say."""
+        if unit.header.kind not in (UnitKind.COMPILE, UnitKind.SKELETON):
+            return []
+        found = ranges.of_entry(unit, unit.root)
+        if found or At.RANGES in unit.root or At.HIGH_PC in unit.root:
+            return found
+        functions = self._unit_functions(unit)
+        return functions.ranges if functions else []
+
+    def _unit_functions(self, unit: Unit) -> UnitFunctions | None:
+        offset = unit.header.offset
+        if offset not in self._functions:
+            self._functions[offset] = self._attempt(unit, _functions, unit, self._executable)
+        return self._functions[offset]
+
+    def _line_table(self, unit: Unit) -> LineTable | None:
+        offset = unit.header.offset
+        if offset not in self._tables:
+            self._tables[offset] = self._attempt(unit, _table, unit, self._executable)
+        return self._tables[offset]
+
+    def _attempt(self, unit: Unit, read: Callable[..., T], *arguments: object) -> T | None:
+        """Returns what `read` does; notes the problem and returns None if the data are damaged."""
+        try:
+            with damage_of(f"{unit.dwarf.path}: debug information of unit {unit.header.offset:#x}"):
+                return read(*arguments)
+        except SymbolError as error:
+            self._note(str(error))
+            return None
+
+    def _note(self, problem: str) -> None:
+        if problem not in self.problems and len(self.problems) < _MAX_PROBLEMS:
+            self.problems.append(problem)
+
+
+def _functions(unit: Unit, executable: NDArray[np.uint64]) -> UnitFunctions | None:
+    with split.full_unit(unit) as full:
+        return UnitFunctions(full, executable)
+
+
+def _program(unit: Unit) -> lineprogram.LineProgram | None:
+    offset = unit.root.get(At.STMT_LIST)
+    return lineprogram.read(unit.dwarf, offset.number, unit.compilation_directory) if offset else None
+
+
+def _table(unit: Unit, executable: NDArray[np.uint64]) -> LineTable | None:
+    program = _program(unit)
+    return LineTable(program, executable) if program else None
+
+
+def _files(unit: Unit) -> SourceFiles | None:
+    program = _program(unit)
+    return program.files if program else None

@@ -1,0 +1,279 @@
+"""Names and source lines of addresses in programs and shared libraries: the way into this package.
+
+Addresses are a file's own ("offsets" from the load bias), in the space of a symbol's value: the address in
+memory less what the loader added to it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calltrace_collector.errors import SymbolError
+from calltrace_collector.symbols import debugfile
+from calltrace_collector.symbols.debuginfo import DebugInfo
+from calltrace_collector.symbols.demangle import demangle
+from calltrace_collector.symbols.elf import ElfFile
+from calltrace_collector.symbols.file import damage_of
+from calltrace_collector.symbols.functions import Definition
+from calltrace_collector.symbols.linetable import SourceLine
+from calltrace_collector.symbols.symtab import Symbol, SymbolTable
+
+__all__ = ["FunctionSymbol", "ModuleSymbols", "Resolver", "SourceLine"]
+
+_KEPT_MODULES = 64
+_MAX_ADDRESS = (1 << 64) - 1
+
+Offsets = Sequence[int] | NDArray[np.integer]
+"""Addresses as the file has them; those outside [0, 2**64) are in no function."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSymbol:
+    """A function.
+
+    Attributes:
+        offset: its first address.
+        size: in bytes; 0 if its symbol does not say.
+        linkage_name: as the linker knows it (mangled, with suffixes such as .cold), without a version.
+        name: demangled.
+        file: source file of the definition; None if unknown.
+        line: the line there that declares it; where debug information has only lines of instructions, the
+            line of its first instruction; None if unknown.
+    """
+
+    offset: int
+    size: int
+    linkage_name: str
+    name: str
+    file: str | None
+    line: int | None
+
+
+class ModuleSymbols:
+    """The symbols of one program or library. May be used from any thread.
+
+    Args:
+        files: the file itself, if it is there, and its debug file, if there is one.
+
+    Attributes:
+        path: the file that has the debug information, or else the symbols.
+        has_debug_info: there are source lines.
+
+    Raises:
+        SymbolError: a symbol table is damaged.
+    """
+
+    def __init__(self, files: Sequence[ElfFile]) -> None:
+        self._files = files
+        with damage_of(f"{files[0].path}: symbol table"):
+            self._symbols = SymbolTable(files)
+            with_info = next((file for file in files if file.section(".debug_info")), None)
+            self._debug = DebugInfo(with_info, files[0].executable_ranges) if with_info else None
+        self.path = (with_info or files[-1]).path
+        self.has_debug_info = with_info is not None
+        self._functions: dict[Symbol, FunctionSymbol] = {}
+        self._lock = Lock()
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be read, a line each: why a file or a line is None that should not be."""
+        return list(self._debug.problems) if self._debug else []
+
+    def functions(self, offsets: Offsets) -> list[FunctionSymbol | None]:
+        """Returns the function that contains each offset, None where there is none.
+
+        Never raises: damaged debug information is reported in `problems`.
+        """
+        addresses, places = _unique(offsets)
+        with self._lock:
+            found = self._find(addresses)
+        return [found[place] for place in places]
+
+    def locations(self, offsets: Offsets) -> list[SourceLine | None]:
+        """Returns the source line of the instruction at each offset, None where that is unknown.
+
+        An instruction of an inlined function is of the line in that function. Never raises.
+        """
+        addresses, places = _unique(offsets)
+        if self._debug is None:
+            return [None] * len(places)
+        with self._lock:
+            found = self._debug.lines(addresses)
+            self._debug.release()
+        return [found[place] for place in places]
+
+    def call_sites(self, return_offsets: Offsets) -> list[SourceLine | None]:
+        """Returns the source line of each call, given where it returns to.
+
+        The instruction before the return address is the call; the one at it may be of another line, and
+        after a call that never returns, of another function. For the function that calls, look one byte
+        before the return address too: functions([offset - 1]).
+        """
+        return self.locations([int(offset) - 1 for offset in return_offsets])
+
+    def _find(self, addresses: NDArray[np.uint64]) -> list[FunctionSymbol | None]:
+        """Returns the functions, after looking for those that are not known yet."""
+        symbols = self._symbols.find(addresses)
+        found = [self._functions.get(symbol) if symbol else None for symbol in symbols]
+        new = [row for row, function in enumerate(found) if function is None]
+        starts = np.array(
+            [symbol.start if (symbol := symbols[row]) else addresses[row] for row in new], dtype=np.uint64
+        )
+        described = self._describe([symbols[row] for row in new], starts)
+        for row, function in zip(new, described, strict=True):
+            found[row] = function
+            symbol = symbols[row]
+            if symbol and function:
+                self._functions[symbol] = function
+        return found
+
+    def _describe(
+        self, symbols: Sequence[Symbol | None], starts: NDArray[np.uint64]
+    ) -> list[FunctionSymbol | None]:
+        """Returns what is known of functions: of each its symbol, or None, and an address in it."""
+        definitions: list[Definition | None] = [None] * len(symbols)
+        lines: list[SourceLine | None] = [None] * len(symbols)
+        if self._debug is not None and len(symbols):
+            candidates = self._debug.definitions(starts)
+            definitions = [_choose(*pair) for pair in zip(symbols, candidates, strict=True)]
+            lines = [self._declaration(definition) for definition in definitions]
+            entries = [
+                definition.start if definition and not symbol else start
+                for symbol, definition, start in zip(symbols, definitions, starts.tolist(), strict=True)
+            ]
+            first_lines = self._debug.lines(np.array(entries, dtype=np.uint64))
+            lines = [declared or first for declared, first in zip(lines, first_lines, strict=True)]
+            self._debug.release()
+        names = [
+            symbol.name if symbol else (definition and definition.linkage_name) or ""
+            for symbol, definition in zip(symbols, definitions, strict=True)
+        ]
+        return [
+            _function(symbol or definition, linkage_name, name, line)
+            for symbol, definition, linkage_name, name, line in zip(
+                symbols, definitions, names, demangle(names), lines, strict=True
+            )
+        ]
+
+    def _declaration(self, definition: Definition | None) -> SourceLine | None:
+        """Returns where the definition says that it is."""
+        if self._debug is None or definition is None or definition.line is None:
+            return None
+        file = self._debug.file(definition)
+        return SourceLine(file, definition.line) if file else None
+
+
+class Resolver:
+    """Opens modules, and keeps those that were used last.
+
+    May be used from any thread.
+
+    Args:
+        debug_directories: where separate debug files are installed.
+    """
+
+    def __init__(self, debug_directories: Sequence[Path] = debugfile.DEBUG_DIRECTORIES) -> None:
+        self._directories = tuple(debug_directories)
+        self._modules: OrderedDict[tuple[object, ...], ModuleSymbols] = OrderedDict()
+        self._lock = Lock()
+
+    def module(self, path: str, build_id: bytes) -> ModuleSymbols:
+        """Returns the symbols of a file that a process has mapped.
+
+        If the file is gone, or was replaced, its installed debug file does as well.
+
+        Args:
+            path: the file.
+            build_id: that of the mapped file; b"" if it has none.
+
+        Raises:
+            SymbolError: the file is missing, unreadable, damaged, no program or shared library, or another
+                build than the process has mapped.
+        """
+        with self._lock:
+            key = (path, build_id, _stamp(path))
+            module = self._modules.get(key)
+            if module is None:
+                module = ModuleSymbols(self._open(path, build_id))
+                self._modules[key] = module
+                if len(self._modules) > _KEPT_MODULES:
+                    self._modules.popitem(last=False)
+            self._modules.move_to_end(key)
+            return module
+
+    def _open(self, path: str, build_id: bytes) -> list[ElfFile]:
+        """Opens the file and its debug file, as far as they are there."""
+        try:
+            elf = _open_build(path, build_id)
+        except SymbolError:
+            debug = debugfile.find_build(build_id, self._directories)
+            if debug is None:
+                raise
+            return [debug]
+        debug = None if elf.section(".debug_info") else debugfile.find(elf, self._directories)
+        return [elf, debug] if debug else [elf]
+
+
+def _open_build(path: str, build_id: bytes) -> ElfFile:
+    """Opens a file; raises SymbolError if it is of another build."""
+    elf = ElfFile(path)
+    found = elf.build_id or b""
+    if found != build_id:
+        elf.close()
+        raise SymbolError(
+            f"{path}: the file on disk is another build ({found.hex() or 'no build-id'}) than the process has"
+            f" ({build_id.hex() or 'no build-id'}); restart the program, or bring back the file"
+        )
+    return elf
+
+
+def _stamp(path: str) -> tuple[int, ...] | None:
+    """Returns what changes when the file does; None if there is no such file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a path with a NUL byte raises ValueError either way
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _choose(symbol: Symbol | None, candidates: Sequence[Definition]) -> Definition | None:
+    """Returns the definition that belongs to the symbol; without a symbol, the first."""
+    if symbol is None:
+        return candidates[0] if candidates else None
+    base = symbol.name.partition(".")[0]
+    # Identical functions that a linker has folded start at one address.
+    named = [one for one in candidates if one.linkage_name in (symbol.name, base)]
+    starting = [one for one in candidates if one.start == symbol.start]
+    return next(iter(named + starting), None)
+
+
+def _function(
+    origin: Symbol | Definition | None, linkage_name: str, name: str, line: SourceLine | None
+) -> FunctionSymbol | None:
+    if origin is None or not linkage_name:
+        return None
+    return FunctionSymbol(
+        offset=origin.start,
+        size=origin.size,
+        linkage_name=linkage_name,
+        name=name,
+        file=line.file if line else None,
+        line=line.line if line else None,
+    )
+
+
+def _unique(offsets: Offsets) -> tuple[NDArray[np.uint64], list[int]]:
+    """Returns the different addresses, and for each offset its place among them."""
+    wanted = [int(offset) for offset in offsets]
+    # The last address is in no function, and stands for all that are no address.
+    addresses = [offset if 0 <= offset < _MAX_ADDRESS else _MAX_ADDRESS for offset in wanted]
+    unique, places = np.unique(np.array(addresses, dtype=np.uint64), return_inverse=True)
+    return unique, places.tolist()
