@@ -11,12 +11,12 @@
 
 /* ---- errors ---- */
 enum {
-    CT_ENOMEM = -1,    /* out of memory */
+    CT_ENOMEM = -1,     /* out of memory */
     CT_EMALFORMED = -2, /* not valid protobuf, or a column of the wrong length */
-    CT_ERANGE = -3,    /* a number that names nothing: thread, site, mark, position */
-    CT_ESTACK = -4,    /* an exit or a mark that does not fit the stack of open calls */
-    CT_ELIMIT = -5,    /* more threads, sites, functions or open calls than ct_limits allows */
-    CT_EORDER = -6     /* a batch that does not follow the thread's previous one */
+    CT_ERANGE = -3,     /* a number that names nothing: thread, site, mark, position */
+    CT_ESTACK = -4,     /* an exit or a mark that does not fit the stack of open calls */
+    CT_ELIMIT = -5,     /* more threads, sites, functions or open calls than ct_limits allows */
+    CT_EORDER = -6      /* a batch that does not follow the thread's previous one */
 };
 const char *ct_error_text(int code);
 
@@ -70,27 +70,27 @@ void ct_trace_forget_addresses(struct ct_trace *trace);
 
 /* ---- threads ---- */
 struct ct_thread_state {
-    uint64_t calls;       /* entries so far; the calls are numbered 1 ... calls */
-    uint64_t last_ticks;  /* of the thread's last event */
-    uint64_t ring_end;    /* position behind the last batch */
+    uint64_t calls;      /* entries so far; the calls are numbered 1 ... calls */
+    uint64_t last_ticks; /* of the thread's last event */
+    uint64_t ring_end;   /* position behind the last batch */
     uint64_t stack_base;
-    uint64_t dropped;     /* sums of the marks */
+    uint64_t dropped; /* sums of the marks */
     uint64_t orphan_exits;
     uint64_t cut;
-    uint64_t folded;      /* calls counted in their caller's context because of ct_limits.contexts */
-    uint32_t depth;       /* number of open calls */
+    uint64_t folded;       /* calls counted in their caller's context because of ct_limits.contexts */
+    uint32_t depth;        /* number of open calls */
     uint32_t changed_from; /* the open calls below this depth are as at the last ct_thread_clean */
-    uint32_t next_chunk;  /* number that the next new chunk gets */
-    uint32_t is_dirty;    /* anything changed since the last ct_thread_clean */
+    uint32_t next_chunk;   /* number that the next new chunk gets */
+    uint32_t is_dirty;     /* anything changed since the last ct_thread_clean */
 };
 /* An open call. */
 struct ct_frame {
     uint64_t call;
     uint64_t start_ticks;
-    uint64_t child_ticks;   /* time in its completed callees */
+    uint64_t child_ticks; /* time in its completed callees */
     uint64_t stack_pointer;
     uint32_t site;
-    uint32_t flags;         /* 1: callees were cut by the depth limit */
+    uint32_t flags; /* 1: callees were cut by the depth limit */
 };
 uint32_t ct_trace_thread_count(const struct ct_trace *trace); /* highest declared number + 1 */
 /* CT_ERANGE: not declared. */
@@ -117,27 +117,27 @@ enum {
     CT_ABANDONED = 2, /* by longjmp, or no exit seen */
     CT_OPEN = 3,
     CT_CRASHED = 4,
-    CT_CUT = 5,       /* returned; calls beneath it were cut by the depth limit */
-    CT_LOST = 6       /* its exit was among dropped events */
+    CT_CUT = 5, /* returned; calls beneath it were cut by the depth limit */
+    CT_LOST = 6 /* its exit was among dropped events */
 };
 struct ct_chunk {
     uint32_t thread;
-    uint32_t number;     /* 0, 1, 2, ... within the thread */
-    uint32_t rows;       /* all, late ones included */
+    uint32_t number; /* 0, 1, 2, ... within the thread */
+    uint32_t rows;   /* all, late ones included */
     uint32_t late_rows;
     uint32_t open_rows;
-    uint32_t is_final;   /* 0: will be exported again under the same number, with more rows */
-    uint32_t min_depth;  /* over all rows; depth 0 is a thread's outermost call */
+    uint32_t is_final;  /* 0: will be exported again under the same number, with more rows */
+    uint32_t min_depth; /* over all rows; depth 0 is a thread's outermost call */
     uint32_t max_depth;
-    uint64_t first_call; /* of the rows that are not late; their numbers are consecutive. 0: none */
+    uint64_t first_call;      /* of the rows that are not late; their numbers are consecutive. 0: none */
     uint64_t late_first_call; /* smallest and largest call number of the late rows; 0: none */
     uint64_t late_last_call;
-    uint64_t base_call;  /* call number of the parent of the shallowest rows; 0: they are outermost */
+    uint64_t base_call;   /* call number of the parent of the shallowest rows; 0: they are outermost */
     uint64_t start_ticks; /* smallest start and largest end (or start of an open row) */
     uint64_t end_ticks;
     const uint8_t *columns; /* encoded, not compressed; valid until ct_trace_drop_chunk */
     uint64_t columns_size;
-    uint32_t functions;  /* length of the three arrays: one row for each function among completed rows */
+    uint32_t functions; /* length of the three arrays: one row for each function among completed rows */
     uint32_t reserved;
     const uint32_t *function;
     const uint32_t *function_calls;
@@ -172,14 +172,16 @@ int ct_chunk_decode(const struct ct_chunk *chunk, const uint8_t *columns, size_t
 /* ---- losses: where the trace has gaps ---- */
 struct ct_loss {
     uint32_t thread;
-    uint32_t kind;  /* Mark.Kind: DROPPED or ORPHAN_EXIT */
-    uint64_t call;  /* number of the innermost open call at that moment, 0: none */
+    uint32_t kind; /* Mark.Kind: DROPPED or ORPHAN_EXIT */
+    uint64_t call; /* number of the innermost open call at that moment, 0: none */
     uint64_t ticks;
     uint64_t count; /* events dropped; for ORPHAN_EXIT the function's address */
 };
-/* Takes the oldest loss not taken: 1, or 0 when there is none. At most 65,536 are kept a flush; the sums
- * in ct_thread_state are always exact. */
-int ct_trace_take_loss(struct ct_trace *trace, struct ct_loss *out);
+/* Takes the oldest `count` losses not taken, or all that there are. Returns how many. At most CT_LOSSES are
+ * kept; the sums in ct_thread_state are always exact. */
+enum { CT_LOSSES = 65536 };
+uint32_t ct_trace_take_losses(struct ct_trace *trace, uint32_t count, struct ct_loss *out);
+uint32_t ct_trace_loss_count(const struct ct_trace *trace);
 
 /* ---- profile: exact sums over all calls of a thread ----
  * Contexts are the nodes of the calling-context tree, by function (not by site); node 0 is the root,
@@ -193,12 +195,12 @@ struct ct_context {
 };
 struct ct_function {
     uint32_t function;
-    uint32_t buckets;     /* number of histogram buckets that follow in the bucket arrays */
-    uint64_t calls;       /* entered */
+    uint32_t buckets; /* number of histogram buckets that follow in the bucket arrays */
+    uint64_t calls;   /* entered */
     uint64_t completed;
     uint64_t total_ticks; /* of completed outermost activations: recursion is counted once */
     uint64_t self_ticks;
-    uint64_t min_ticks;   /* durations of completed calls, recursive ones included */
+    uint64_t min_ticks; /* durations of completed calls, recursive ones included */
     uint64_t max_ticks;
 };
 /* Encodes a thread's profile (not compressed). Returns its size; the bytes stay valid until the next call
@@ -235,9 +237,8 @@ struct ct_ring {
 struct ct_recovery *ct_recovery_new(uint32_t first_site, uint32_t max_depth);
 void ct_recovery_free(struct ct_recovery *recovery);
 /* Begins a thread's ring. `open_calls` are those before the first record, outermost first. */
-int ct_recovery_begin(struct ct_recovery *recovery, uint32_t thread, uint64_t last_ticks,
-                      uint64_t stack_base, const struct ct_open_call *open_calls, uint32_t depth,
-                      const struct ct_ring *ring);
+int ct_recovery_begin(struct ct_recovery *recovery, uint32_t thread, uint64_t last_ticks, uint64_t stack_base,
+                      const struct ct_open_call *open_calls, uint32_t depth, const struct ct_ring *ring);
 /* Writes the next EventBatch into a buffer of CT_RECOVERY_BYTES. Returns its size, 0 at the end of the ring,
  * or an error. What cannot be a record counts as one dropped event, and ends the ring. */
 enum { CT_RECOVERY_BYTES = 262144 };

@@ -1,0 +1,30 @@
+"""The compiled core: batches of events in; calls as columns, open calls and profiles out.
+
+`Trace` is what one traced process has told; `decode_chunk`, `decode_profile` and `peek` read what it wrote
+and what arrives. `twin` does the same in Python, for the tests.
+"""
+
+from calltrace_collector.core.message import Message, peek
+from calltrace_collector.core.profile import Profile, decode_profile
+from calltrace_collector.core.records import CONTEXT, FRAME, FUNCTION, LOSS, SITE
+from calltrace_collector.core.rows import CHUNK_ROWS, Rows, decode_chunk
+from calltrace_collector.core.trace import Chunk, Limits, ThreadState, Trace
+
+__all__ = [
+    "CHUNK_ROWS",
+    "CONTEXT",
+    "FRAME",
+    "FUNCTION",
+    "LOSS",
+    "SITE",
+    "Chunk",
+    "Limits",
+    "Message",
+    "Profile",
+    "Rows",
+    "ThreadState",
+    "Trace",
+    "decode_chunk",
+    "decode_profile",
+    "peek",
+]

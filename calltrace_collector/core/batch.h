@@ -1,0 +1,48 @@
+/* A decoded EventBatch (proto/calltrace/v1/events.proto). */
+#ifndef CALLTRACE_CORE_BATCH_H
+#define CALLTRACE_CORE_BATCH_H
+
+#include "calltrace_collector/core/core.h"
+
+/* Mark.Kind */
+enum mark_kind {
+    MARK_ABANDONED = 1,
+    MARK_ORPHAN_EXIT = 2,
+    MARK_FRAME_DELTA = 3,
+    MARK_DROPPED = 4,
+    MARK_CUT = 5,
+    MARK_LOST_EXIT = 6,
+};
+
+struct mark {
+    uint32_t index;
+    uint32_t kind;
+    uint64_t value;
+};
+
+/* The arrays are reused from batch to batch. */
+struct batch {
+    uint32_t thread;
+    uint32_t first_site;
+    uint64_t ring_begin;
+    uint64_t ring_end;
+    uint64_t base_ticks;
+    uint32_t events;
+    uint32_t site_count;
+    uint32_t mark_count;
+    uint64_t *dt; /* `events` elements, as op */
+    uint32_t *op;
+    struct ct_site *sites;
+    struct mark *marks;
+    size_t dt_capacity;
+    size_t op_capacity;
+    size_t site_capacity;
+    size_t mark_capacity;
+};
+
+void batch_free(struct batch *batch);
+
+/* Decodes; all arrays are complete and equally long, but no value has been checked. */
+int batch_decode(struct batch *batch, const uint8_t *bytes, size_t size);
+
+#endif

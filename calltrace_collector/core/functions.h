@@ -1,0 +1,71 @@
+/* Sums over the completed calls of each function of a thread, and a histogram of their durations. */
+#ifndef CALLTRACE_CORE_FUNCTIONS_H
+#define CALLTRACE_CORE_FUNCTIONS_H
+
+#include "calltrace_collector/core/core.h"
+#include "calltrace_collector/core/histogram.h"
+
+struct function_sums {
+    uint64_t calls; /* entered; 0: the slot has not been used yet */
+    uint64_t completed;
+    uint64_t total_ticks; /* of outermost activations */
+    uint64_t self_ticks;
+    uint64_t min_ticks; /* UINT64_MAX: none completed */
+    uint64_t max_ticks;
+    uint64_t chunk_start;     /* `completed` when the growing chunk began */
+    uint64_t chunk_max_ticks; /* longest duration since then */
+    uint32_t function;
+    uint32_t active; /* open calls */
+    struct histogram histogram;
+};
+
+struct functions {
+    struct function_sums *slots;
+    size_t capacity;
+    uint32_t count;
+    uint32_t *slot_plus_1; /* by function number; 0: the function has none */
+    size_t map_capacity;
+    struct octave_pool octaves;
+};
+
+void functions_free(struct functions *functions);
+
+/* Gives a function a slot, if it has none; `function_count` functions are known. CT_ENOMEM. */
+int functions_open(struct functions *functions, uint32_t function, uint32_t function_count);
+
+/* Makes room for what `ends` ends of calls can need. CT_ENOMEM. */
+int functions_reserve(struct functions *functions, uint64_t ends);
+
+/* A chunk begins. */
+void functions_begin_chunk(struct functions *functions);
+
+/* The slot of a function that has been given one. */
+static inline uint32_t functions_slot(const struct functions *functions, uint32_t function)
+{
+    return functions->slot_plus_1[function] - 1;
+}
+
+static inline void functions_enter(struct function_sums *slot)
+{
+    slot->calls++;
+    slot->active++;
+}
+
+static inline void functions_end(struct functions *functions, struct function_sums *slot, uint64_t duration,
+                                 uint64_t self)
+{
+    slot->completed++;
+    slot->self_ticks += self;
+    if (--slot->active == 0)
+        slot->total_ticks += duration;
+    if (duration < slot->min_ticks)
+        slot->min_ticks = duration;
+    if (duration > slot->chunk_max_ticks) {
+        slot->chunk_max_ticks = duration;
+        if (duration > slot->max_ticks)
+            slot->max_ticks = duration;
+    }
+    histogram_add(&slot->histogram, &functions->octaves, duration, 1);
+}
+
+#endif

@@ -1,0 +1,207 @@
+/* One traced process. */
+#include "calltrace_collector/core/trace.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "calltrace_collector/core/array.h"
+#include "calltrace_collector/core/forecast.h"
+#include "calltrace_collector/core/tree.h"
+
+struct ct_trace *ct_trace_new(const struct ct_limits *limits)
+{
+    struct ct_trace *trace = calloc(1, sizeof(*trace));
+    if (!trace)
+        return NULL;
+    trace->limits = *limits;
+    if (getentropy(&trace->seed, sizeof(trace->seed)))
+        trace->seed = (uintptr_t)trace; /* better than nothing */
+    site_table_init(&trace->sites, trace->seed);
+    return trace;
+}
+
+void ct_trace_free(struct ct_trace *trace)
+{
+    if (!trace)
+        return;
+    for (uint32_t i = 0; i < trace->thread_count; i++)
+        thread_free(trace->threads[i]);
+    free(trace->threads);
+    site_table_free(&trace->sites);
+    batch_free(&trace->batch);
+    exports_free(&trace->exports);
+    losses_free(&trace->losses);
+    free(trace->profile);
+    free(trace);
+}
+
+int ct_thread_declare(struct ct_trace *trace, uint32_t number, uint64_t started_ticks, uint64_t stack_base)
+{
+    if (trace_thread(trace, number))
+        return 0;
+    if (number >= trace->limits.threads)
+        return CT_ELIMIT;
+    int status =
+        array_reserve(&trace->threads, &trace->thread_capacity, (size_t)number + 1, sizeof(*trace->threads));
+    if (status)
+        return status;
+    struct thread *thread = thread_new(number, started_ticks, stack_base, trace->seed);
+    if (!thread)
+        return CT_ENOMEM;
+    while (trace->thread_count <= number)
+        trace->threads[trace->thread_count++] = NULL;
+    trace->threads[number] = thread;
+    return 0;
+}
+
+static int check_new_sites(const struct ct_trace *trace, const struct batch *batch)
+{
+    if (!batch->site_count)
+        return 0;
+    if (batch->first_site != trace->sites.count)
+        return CT_EORDER;
+    for (uint32_t i = 0; i < batch->site_count; i++)
+        if (!batch->sites[i].function_address)
+            return CT_ERANGE;
+    return batch->site_count > trace->limits.sites - trace->sites.count ? CT_ELIMIT : 0;
+}
+
+/* Room for all that the batch can add. */
+static int reserve(struct ct_trace *trace, struct thread *thread, const struct forecast *forecast)
+{
+    const struct chunk_need need = {
+        .entries = forecast->entries,
+        .ends = forecast->ends,
+        .wide_ticks = forecast->wide_ticks,
+        /* Marks end calls with a status of their own, and so does the return of a cut call. */
+        .statuses = forecast->forced + forecast->cuts + thread->cut_frames,
+        .late = forecast->peak - forecast->lowest,
+    };
+    uint64_t rows = chunk_rows(&thread->chunk) + need.entries + need.ends;
+    uint32_t functions = trace->sites.functions + trace->batch.site_count;
+
+    int status = thread_reserve_stack(thread, forecast->peak);
+    if (!status)
+        status = chunk_reserve(&thread->chunk, &need);
+    if (!status)
+        status = exports_reserve(&trace->exports, rows / CT_CHUNK_ROWS, functions);
+    if (!status)
+        status = losses_reserve(&trace->losses, forecast->losses);
+    return status;
+}
+
+/* Gives the functions that the batch enters their slots, and room for what their calls add. */
+static int reserve_functions(struct ct_trace *trace, struct thread *thread, uint64_t ends)
+{
+    const struct batch *batch = &trace->batch;
+    uint32_t function_count = trace->sites.functions;
+    for (uint32_t i = 0; thread->functions.count < function_count && i < batch->events; i++) {
+        if (!batch->op[i])
+            continue;
+        int status =
+            functions_open(&thread->functions, trace->sites.sites[batch->op[i] - 1].function, function_count);
+        if (status)
+            return status;
+    }
+    return functions_reserve(&thread->functions, ends);
+}
+
+static int prepare(struct ct_trace *trace, struct thread *thread, struct forecast *forecast)
+{
+    const struct batch *batch = &trace->batch;
+    uint32_t sites = trace->sites.count, functions = trace->sites.functions;
+    int status = check_new_sites(trace, batch);
+    if (!status)
+        status = forecast_batch(forecast, batch, thread, sites + batch->site_count, trace->limits.open_calls);
+    if (!status)
+        status = reserve(trace, thread, forecast);
+    if (!status)
+        status = site_table_append(&trace->sites, batch->sites, batch->site_count, &trace->limits);
+    if (status)
+        return status;
+    status = reserve_functions(trace, thread, forecast->ends);
+    if (status)
+        site_table_undo(&trace->sites, sites, functions);
+    return status;
+}
+
+int64_t ct_trace_feed(struct ct_trace *trace, const uint8_t *bytes, size_t size)
+{
+    struct forecast forecast;
+    struct batch *batch = &trace->batch;
+    int status = batch_decode(batch, bytes, size);
+    if (status)
+        return status;
+    struct thread *thread = trace_thread(trace, batch->thread);
+    if (!thread)
+        return CT_ERANGE;
+    status = prepare(trace, thread, &forecast);
+    if (status)
+        return status;
+
+    tree_apply(trace, thread, batch);
+    exports_release(&trace->exports, 1);
+    thread->is_dirty = true;
+    thread->chunk.is_changed |= batch->events || forecast.ends;
+    /* The innermost call left has changed too: its callees' time. */
+    uint32_t unchanged = forecast.lowest ? forecast.lowest - 1 : 0;
+    if (unchanged < thread->changed_from)
+        thread->changed_from = unchanged;
+    return batch->events;
+}
+
+static int flush_thread(struct exports *exports, struct thread *thread, uint32_t functions)
+{
+    struct chunk *chunk = &thread->chunk;
+    uint32_t rows = chunk_rows(chunk);
+    if (rows && chunk->is_changed) {
+        int status = exports_reserve(exports, 1, functions);
+        if (status)
+            return status;
+        exports_add(exports, thread, rows >= CT_CHUNK_KEEP_ROWS);
+    }
+    if (!chunk_rows(chunk) && chunk->leads.capacity)
+        chunk_shrink(chunk);
+    return 0;
+}
+
+int ct_trace_flush(struct ct_trace *trace)
+{
+    for (uint32_t i = 0; i < trace->thread_count; i++) {
+        if (!trace->threads[i])
+            continue;
+        int status = flush_thread(&trace->exports, trace->threads[i], trace->sites.functions);
+        if (status)
+            return status;
+    }
+    return 0;
+}
+
+uint32_t ct_trace_site_count(const struct ct_trace *trace)
+{
+    return trace->sites.count;
+}
+
+uint32_t ct_trace_function_count(const struct ct_trace *trace)
+{
+    return trace->sites.functions;
+}
+
+int ct_trace_sites(const struct ct_trace *trace, uint32_t first, uint32_t count, struct ct_site *out)
+{
+    if (first > trace->sites.count || count > trace->sites.count - first)
+        return CT_ERANGE;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = trace->sites.sites[first + i];
+    return 0;
+}
+
+int ct_trace_restore_sites(struct ct_trace *trace, const struct ct_site *sites, uint32_t count)
+{
+    return site_table_restore(&trace->sites, sites, count, &trace->limits);
+}
+
+void ct_trace_forget_addresses(struct ct_trace *trace)
+{
+    site_table_forget(&trace->sites);
+}

@@ -1,0 +1,297 @@
+"""What the collector knows of one traced process while it runs: the typed face of the C core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from calltrace_collector.core.native import Bytes, check, ffi, lib
+from calltrace_collector.core.records import FRAME, LOSS, SITE
+
+__all__ = ["Chunk", "Limits", "ThreadState", "Trace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one process may make the collector remember; beyond, batches are refused.
+
+    Attributes:
+        threads: thread numbers.
+        sites: pairs of function and call site.
+        functions: functions.
+        open_calls: depth of a thread's stack.
+        contexts: nodes of a thread's calling-context tree. Beyond, nothing is refused: a call whose context
+            is new is counted in its caller's.
+    """
+
+    threads: int = 1 << 20
+    sites: int = 1 << 22
+    functions: int = 1 << 20
+    open_calls: int = 1 << 24
+    contexts: int = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadState:
+    """Where a thread stands.
+
+    Attributes:
+        calls: entries so far; the calls are numbered 1 to `calls`.
+        last_ticks: clock ticks of the thread's last event.
+        ring_end: ring position behind its last batch.
+        stack_base: stack pointer that the outermost calls' frames are measured from.
+        dropped: events dropped.
+        orphan_exits: exits without an entry.
+        cut: calls left out by the depth limit.
+        folded: calls counted in their caller's context.
+        depth: number of open calls.
+        changed_from: the open calls below this depth have not changed since Trace.clean.
+        next_chunk: number of the next new chunk.
+        is_dirty: something has changed since Trace.clean.
+    """
+
+    calls: int
+    last_ticks: int
+    ring_end: int
+    stack_base: int
+    dropped: int
+    orphan_exits: int
+    cut: int
+    folded: int
+    depth: int
+    changed_from: int
+    next_chunk: int
+    is_dirty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Calls of a thread, encoded. See struct ct_chunk in core.cdef.h.
+
+    Attributes:
+        columns: the calls, encoded but not compressed; see decode_chunk.
+        function: numbers of the functions among the completed rows,
+        function_calls: and how many rows each has,
+        function_max_ticks: and the longest duration among these.
+    """
+
+    thread: int
+    number: int
+    rows: int
+    late_rows: int
+    open_rows: int
+    is_final: bool
+    min_depth: int
+    max_depth: int
+    first_call: int
+    late_first_call: int
+    late_last_call: int
+    base_call: int
+    start_ticks: int
+    end_ticks: int
+    columns: bytes
+    function: npt.NDArray[np.uint32]
+    function_calls: npt.NDArray[np.uint32]
+    function_max_ticks: npt.NDArray[np.uint64]
+
+
+class Trace:
+    """One traced process: its sites, and for each thread the open calls, the growing chunk, the profile.
+
+    Used by one thread at a time; the methods that take long release the interpreter lock. All times are
+    clock ticks of the traced process. Every method raises ProtocolError when the core refuses what it is
+    given, and then nothing has changed.
+
+    Args:
+        limits: how much the process may make us remember.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        limits = limits or Limits()
+        bounds = ffi.new("struct ct_limits *")
+        bounds.threads, bounds.sites, bounds.functions = limits.threads, limits.sites, limits.functions
+        bounds.open_calls, bounds.contexts = limits.open_calls, limits.contexts
+        handle = lib.ct_trace_new(bounds)
+        if not handle:
+            raise MemoryError("trace")
+        self._handle: Any = ffi.gc(handle, lib.ct_trace_free)
+
+    # ---- events ----
+
+    def declare_thread(self, thread: int, started_ticks: int, stack_base: int) -> None:
+        """Makes a thread known before its first batch; again with the same number changes nothing."""
+        check(lib.ct_thread_declare(self._handle, thread, started_ticks, stack_base), f"thread {thread}")
+
+    def feed(self, batch: Bytes) -> int:
+        """Applies an encoded EventBatch, all of it or nothing; returns the number of its events."""
+        size = memoryview(batch).nbytes
+        result = lib.ct_trace_feed(self._handle, ffi.from_buffer(batch), size)
+        return check(result, f"batch of {size} bytes")
+
+    # ---- sites and functions ----
+
+    @property
+    def site_count(self) -> int:
+        """How many sites are known."""
+        return int(lib.ct_trace_site_count(self._handle))
+
+    @property
+    def function_count(self) -> int:
+        """How many functions are known."""
+        return int(lib.ct_trace_function_count(self._handle))
+
+    def sites(self, first: int = 0) -> npt.NDArray[np.void]:
+        """Returns the sites from number `first` on, of type SITE."""
+        sites = np.zeros(max(self.site_count - first, 0), SITE)
+        status = lib.ct_trace_sites(self._handle, first, len(sites), _pointer("struct ct_site *", sites))
+        check(status, f"sites from {first} on")
+        return sites
+
+    def restore_sites(self, sites: npt.NDArray[np.void]) -> None:
+        """Appends sites that an earlier collector stored, with their function numbers, in order."""
+        sites = np.ascontiguousarray(sites, SITE)
+        status = lib.ct_trace_restore_sites(self._handle, _pointer("struct ct_site *", sites), len(sites))
+        check(status, f"{len(sites)} stored sites")
+
+    def forget_addresses(self) -> None:
+        """A module was unloaded: the same address may now be another function, and gets another number."""
+        lib.ct_trace_forget_addresses(self._handle)
+
+    # ---- threads ----
+
+    def thread(self, thread: int) -> ThreadState:
+        """Returns where a thread stands."""
+        state = ffi.new("struct ct_thread_state *")
+        check(lib.ct_thread_state(self._handle, thread, state), f"thread {thread}")
+        return _thread_state(state)
+
+    def threads(self) -> Iterator[tuple[int, ThreadState]]:
+        """Yields number and state of every declared thread."""
+        state = ffi.new("struct ct_thread_state *")
+        for thread in range(lib.ct_trace_thread_count(self._handle)):
+            if lib.ct_thread_state(self._handle, thread, state) == 0:
+                yield thread, _thread_state(state)
+
+    def frames(self, thread: int, first: int = 0, count: int | None = None) -> npt.NDArray[np.void]:
+        """Returns the open calls of a thread, of type FRAME, outermost first.
+
+        Args:
+            thread: its number.
+            first: depth of the first one returned.
+            count: how many; None means all from there on.
+        """
+        if count is None:
+            count = max(self.thread(thread).depth - first, 0)
+        frames = np.zeros(count, FRAME)
+        out = _pointer("struct ct_frame *", frames)
+        check(lib.ct_thread_frames(self._handle, thread, first, count, out), f"open calls of thread {thread}")
+        return frames
+
+    def profile(self, thread: int) -> bytes:
+        """Returns a thread's encoded profile; see decode_profile."""
+        start = ffi.new("const uint8_t **")
+        size = check(lib.ct_thread_profile(self._handle, thread, start), f"profile of thread {thread}")
+        return bytes(ffi.buffer(start[0], size))
+
+    def clean(self, thread: int) -> None:
+        """Takes note that a thread's state is stored."""
+        check(lib.ct_thread_clean(self._handle, thread), f"thread {thread}")
+
+    def restore_thread(
+        self, thread: int, state: ThreadState, frames: npt.NDArray[np.void], profile: Bytes
+    ) -> None:
+        """Puts a declared, unused thread into the state that an earlier collector stored.
+
+        Args:
+            thread: its number.
+            state: where it stood; `changed_from` and `is_dirty` do not matter.
+            frames: its `state.depth` open calls, of type FRAME.
+            profile: its encoded profile.
+        """
+        frames = np.ascontiguousarray(frames, FRAME)
+        what = f"stored state of thread {thread}"
+        if len(frames) != state.depth:
+            raise ValueError(f"{what}: {len(frames)} open calls instead of {state.depth}")
+        stored = ffi.new("struct ct_thread_state *")
+        for name in _STATE_FIELDS:
+            setattr(stored, name, getattr(state, name))
+        status = lib.ct_thread_restore(
+            self._handle,
+            thread,
+            stored,
+            _pointer("struct ct_frame *", frames),
+            ffi.from_buffer(profile),
+            memoryview(profile).nbytes,
+        )
+        check(status, what)
+
+    # ---- results ----
+
+    def flush(self) -> None:
+        """Exports the growing chunks that have changed, to be taken with take_chunks."""
+        check(lib.ct_trace_flush(self._handle), "growing chunks")
+
+    @property
+    def pending_bytes(self) -> int:
+        """Size of the chunks exported and not yet taken."""
+        return int(lib.ct_trace_pending_bytes(self._handle))
+
+    def take_chunks(self) -> Iterator[Chunk]:
+        """Takes and yields the exported chunks, oldest first."""
+        chunk = ffi.new("struct ct_chunk *")
+        while lib.ct_trace_first_chunk(self._handle, chunk):
+            taken = _chunk(chunk)
+            lib.ct_trace_drop_chunk(self._handle)
+            yield taken
+
+    def take_losses(self) -> npt.NDArray[np.void]:
+        """Returns the losses noted since the last time, of type LOSS, oldest first: 65,536 at most."""
+        losses = np.zeros(lib.ct_trace_loss_count(self._handle), LOSS)
+        lib.ct_trace_take_losses(self._handle, len(losses), _pointer("struct ct_loss *", losses))
+        return losses
+
+
+_STATE_FIELDS = tuple(ThreadState.__slots__)
+
+
+def _thread_state(state: Any) -> ThreadState:
+    values = {name: getattr(state, name) for name in _STATE_FIELDS}
+    values["is_dirty"] = bool(state.is_dirty)
+    return ThreadState(**values)
+
+
+def _chunk(chunk: Any) -> Chunk:
+    functions = chunk.functions
+    return Chunk(
+        thread=chunk.thread,
+        number=chunk.number,
+        rows=chunk.rows,
+        late_rows=chunk.late_rows,
+        open_rows=chunk.open_rows,
+        is_final=bool(chunk.is_final),
+        min_depth=chunk.min_depth,
+        max_depth=chunk.max_depth,
+        first_call=chunk.first_call,
+        late_first_call=chunk.late_first_call,
+        late_last_call=chunk.late_last_call,
+        base_call=chunk.base_call,
+        start_ticks=chunk.start_ticks,
+        end_ticks=chunk.end_ticks,
+        columns=bytes(ffi.buffer(chunk.columns, chunk.columns_size)),
+        function=_copy(chunk.function, functions, np.uint32),
+        function_calls=_copy(chunk.function_calls, functions, np.uint32),
+        function_max_ticks=_copy(chunk.function_max_ticks, functions, np.uint64),
+    )
+
+
+def _copy(start: Any, count: int, kind: Any) -> npt.NDArray[Any]:
+    return np.frombuffer(ffi.buffer(start, count * np.dtype(kind).itemsize), kind).copy()
+
+
+def _pointer(kind: str, array: npt.NDArray[np.void]) -> Any:
+    # Valid for as long as the array is.
+    return ffi.cast(kind, ffi.from_buffer(array))
