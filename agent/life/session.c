@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "agent/life/agent.h"
 #include "agent/life/process.h"
@@ -67,7 +67,9 @@ static int make_session_file(struct session *s, const struct clock_reading *cloc
     s->lock = sys_openat(s->directory, "session", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (s->lock < 0)
         return s->lock;
-    int status = (int)sys_call3(SYS_flock, s->lock, LOCK_EX | LOCK_NB, 0);
+    /* Of the open file description: no other thread's close() releases it. */
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int status = (int)sys_call3(SYS_fcntl, s->lock, F_OFD_SETLK, (long)&lock);
     if (status == 0)
         status = (int)sys_call6(SYS_fallocate, s->lock, 0, 0, SESSION_FILE_BYTES, 0, 0);
     if (status < 0)
@@ -88,6 +90,7 @@ static int make_session_file(struct session *s, const struct clock_reading *cloc
     memcpy(s->header->session_id, agent.session_id, sizeof agent.session_id);
     s->header->start_time_jiffies = process_start_time();
     s->header->process_bytes = s->process_bytes;
+    memcpy(s->header->socket_path, agent.config.socket_path, sizeof agent.config.socket_path);
     __atomic_store_n(&s->header->magic, SESSION_MAGIC, __ATOMIC_RELEASE);
     return 0;
 }

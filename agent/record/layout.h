@@ -3,7 +3,8 @@
  * process has died, by a collector. Little-endian; every offset is fixed.
  *
  *   session   page 0: struct session_header; then the encoded AgentMessage that describes the process.
- *             The agent holds an flock on it for as long as this image of the process lives.
+ *             The agent holds a write lock on it (fcntl, of the open file description) for as long as this
+ *             image of the process lives.
  *   ring.N    page 0: struct ring_header; then the ring's words. One file a live thread, reused.
  *   outbox    segments of OUTBOX_SEGMENT_BYTES: struct segment_header, then frames.
  */
@@ -36,7 +37,7 @@ struct session_header {
     uint64_t ended_ticks;
     uint64_t ended_monotonic_ns;
     uint64_t ended_realtime_ns;
-    uint64_t acknowledged; /* sequence number: what the collector has committed */
+    char socket_path[112]; /* of the collector that the session belongs to */
 };
 
 /* ---- ring ----

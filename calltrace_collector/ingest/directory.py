@@ -1,0 +1,291 @@
+"""Reading the session directory that a process left behind.
+
+The layout is agent/record/layout.h's. The process that wrote it may have been killed between any two
+instructions, and its own bugs may have scribbled over it: nothing is believed before it is checked.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from calltrace_collector.core.recovery import crc32c
+from calltrace_collector.errors import ProtocolError
+from calltrace_collector.model.process import ThreadInfo
+
+__all__ = ["RingTail", "SessionDirectory", "SessionHeader", "session_directories"]
+
+_PAGE_BYTES = 4096
+_VERSION = 1
+
+_SESSION = struct.Struct("<QII16sQQIIQQQ112s")
+_SESSION_MAGIC = 0x3153534543415254
+_SESSION_FILE_LIMIT = 1 << 20
+_EXITED = 1
+
+_RING = struct.Struct("<QIIQIIQQQ16s")
+_RING_HEAD_OFFSET = 128
+_RING_TAIL_OFFSET = 192
+_RING_MAGIC = 0x31474E4952435254
+_RING_LIMIT_WORDS = 1 << 24
+_RING_STATES_IN_USE = (1, 2)
+_RING_ENDED = 2
+
+_SEGMENT = struct.Struct("<QQQQ")
+_SEGMENT_HEADER_BYTES = 64
+_SEGMENT_BYTES = 4 << 20
+_SEGMENT_MAGIC = 0x3147455354554F42
+_FRAME = struct.Struct("<IIQ")
+_OUTBOX_LIMIT = 4 << 30
+
+_NO_LINKS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHeader:
+    """The session file's header. exit_code is None unless the process has called exit()."""
+
+    session_id: bytes
+    pid: int
+    start_time_jiffies: int
+    socket_path: str
+    exit_code: int | None
+    ended_ticks: int
+    ended_monotonic_ns: int
+    ended_realtime_ns: int
+    process: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RingTail:
+    """What is left in a thread's ring: the words in [tail, head) were not yet in the outbox.
+
+    `words` are all the ring's words; the word at a position lies at position % len(words) * 8.
+    """
+
+    thread: int
+    tid: int
+    name: str
+    started_ticks: int
+    ended_ticks: int
+    stack_base: int
+    head: int
+    tail: int
+    size_words: int
+    words: bytes
+
+    def thread_info(self) -> ThreadInfo:
+        """What the ring's header says of its thread."""
+        return ThreadInfo(
+            number=self.thread,
+            tid=self.tid,
+            name=self.name,
+            started_ticks=self.started_ticks,
+            ended_ticks=self.ended_ticks,
+            stack_base=self.stack_base,
+        )
+
+
+def session_directories(shm_directory: Path) -> list[Path]:
+    """Lists this user's session directories."""
+    parent = shm_directory / f"calltrace-{os.geteuid()}"
+    try:
+        return sorted(entry for entry in parent.iterdir() if entry.is_dir() and not entry.is_symlink())
+    except OSError:
+        return []
+
+
+class SessionDirectory:
+    """One session directory, open.
+
+    Its methods raise ProtocolError for what should not be there, and OSError for what is not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS)
+        try:
+            self._check_private(os.fstat(self._fd))
+            self._session_fd = self._open("session", os.O_RDWR)
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def _refuse(self, what: str) -> ProtocolError:
+        return ProtocolError(f"{self.path}: {what}; look at it, and remove it if nobody needs it")
+
+    def _check_private(self, status: os.stat_result) -> None:
+        if status.st_uid != os.geteuid():
+            raise self._refuse("the session directory belongs to another user")
+        if status.st_mode & 0o022:
+            raise self._refuse("others can write to the session directory")
+
+    def _open(self, name: str, flags: int = os.O_RDONLY) -> int:
+        fd = os.open(name, flags | _NO_LINKS, dir_fd=self._fd)
+        status = os.fstat(fd)
+        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
+            return fd
+        os.close(fd)
+        raise self._refuse(f"{name} is not a file of this user's")
+
+    def _names(self) -> list[str]:
+        return os.listdir(self._fd)  # noqa: PTH208 -- pathlib does not list descriptors
+
+    def _map(self, name: str, limit_bytes: int) -> mmap.mmap | None:
+        """Maps a file for reading; None when there is none or it is empty."""
+        try:
+            fd = self._open(name)
+        except FileNotFoundError:
+            return None
+        try:
+            size = os.fstat(fd).st_size
+            if size > limit_bytes:
+                raise self._refuse(f"{name} is larger than any agent makes it")
+            return mmap.mmap(fd, size, prot=mmap.PROT_READ) if size else None
+        finally:
+            os.close(fd)
+
+    # --- the session file ---
+
+    def is_held(self) -> bool:
+        """Whether the image of the process that made the directory is there: it holds the file's lock."""
+        query = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        answer = fcntl.fcntl(self._session_fd, fcntl.F_OFD_GETLK, query)
+        return bool(struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK)
+
+    def claim(self) -> bool:
+        """Takes the lock that the process has let go; False when it, or another collector, has it."""
+        request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        try:
+            fcntl.fcntl(self._session_fd, fcntl.F_OFD_SETLK, request)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def header(self) -> SessionHeader:
+        """Reads the session file."""
+        data = os.pread(self._session_fd, _SESSION_FILE_LIMIT, 0)
+        if len(data) < _PAGE_BYTES:
+            raise self._refuse("the session file was not written to its end")
+        (magic, version, pid, session_id, start_time, process_bytes, state, exit_code, *ended, socket) = (
+            _SESSION.unpack_from(data)
+        )
+        if magic != _SESSION_MAGIC:
+            raise self._refuse("the session file was not written to its end")
+        if version != _VERSION:
+            raise self._refuse(f"written by an agent of layout {version}, this collector reads {_VERSION}")
+        if process_bytes > len(data) - _PAGE_BYTES:
+            raise self._refuse("the session file is cut off")
+        return SessionHeader(
+            session_id=session_id,
+            pid=pid,
+            start_time_jiffies=start_time,
+            socket_path=os.fsdecode(socket.split(b"\0")[0]),
+            exit_code=exit_code if state == _EXITED else None,
+            ended_ticks=ended[0],
+            ended_monotonic_ns=ended[1],
+            ended_realtime_ns=ended[2],
+            process=data[_PAGE_BYTES : _PAGE_BYTES + process_bytes],
+        )
+
+    # --- the outbox ---
+
+    def messages(self, after: int) -> Iterator[tuple[int, bytes]]:
+        """Yields (sequence number, AgentMessage) of all whole messages after a sequence number."""
+        outbox = self._map("outbox", _OUTBOX_LIMIT)
+        if outbox is None:
+            return
+        with outbox:
+            segments = []
+            for base in range(0, len(outbox) - _SEGMENT_BYTES + 1, _SEGMENT_BYTES):
+                magic, first, last, end = _SEGMENT.unpack_from(outbox, base)
+                if magic == _SEGMENT_MAGIC and first != 0 and last > after:
+                    segments.append((first, base, end))
+            for _, base, end in sorted(segments):
+                if not _SEGMENT_HEADER_BYTES <= end <= _SEGMENT_BYTES:
+                    raise self._refuse("the outbox is damaged")
+                yield from self._frames(outbox, base, base + end, after)
+
+    def _frames(self, outbox: mmap.mmap, base: int, end: int, after: int) -> Iterator[tuple[int, bytes]]:
+        at = base + _SEGMENT_HEADER_BYTES
+        while at < end:
+            if end - at < _FRAME.size:
+                raise self._refuse("the outbox is damaged")
+            size, crc, sequence = _FRAME.unpack_from(outbox, at)
+            begin = at + _FRAME.size
+            if size > end - begin:
+                raise self._refuse("the outbox is damaged")
+            if sequence > after:
+                message = outbox[begin : begin + size]
+                if crc32c(sequence.to_bytes(8, "little") + message) != crc:
+                    raise self._refuse(f"message {sequence} of the outbox is damaged")
+                yield sequence, message
+            at = begin + (size + 7) // 8 * 8
+
+    # --- the rings ---
+
+    def ring_tails(self) -> Iterator[RingTail]:
+        """Yields the rings of threads, in the order in which the threads began."""
+        tails = (self._ring_tail(name) for name in sorted(self._names()) if name.startswith("ring."))
+        yield from sorted((tail for tail in tails if tail is not None), key=lambda tail: tail.thread)
+
+    def _ring_tail(self, name: str) -> RingTail | None:
+        ring = self._map(name, _PAGE_BYTES + 8 * _RING_LIMIT_WORDS)
+        if ring is None:
+            return None
+        with ring:
+            if len(ring) < _PAGE_BYTES:
+                return None
+            magic, version, state, size_words, thread, tid, started, ended, stack_base, comm = (
+                _RING.unpack_from(ring)
+            )
+            if magic != _RING_MAGIC or version != _VERSION or state not in _RING_STATES_IN_USE:
+                return None
+            if size_words & (size_words - 1) or size_words * 8 + _PAGE_BYTES > len(ring) or not size_words:
+                raise self._refuse(f"{name} is damaged")
+            head = int.from_bytes(ring[_RING_HEAD_OFFSET : _RING_HEAD_OFFSET + 8], "little")
+            tail = int.from_bytes(ring[_RING_TAIL_OFFSET : _RING_TAIL_OFFSET + 8], "little")
+            if not 0 <= head - tail <= size_words:
+                raise self._refuse(f"{name} is damaged")
+            return RingTail(
+                thread=thread,
+                tid=tid,
+                name=comm.split(b"\0")[0].decode(errors="replace"),
+                started_ticks=started,
+                ended_ticks=ended if state == _RING_ENDED else 0,
+                stack_base=stack_base,
+                head=head,
+                tail=tail,
+                size_words=size_words,
+                words=ring[_PAGE_BYTES : _PAGE_BYTES + size_words * 8],
+            )
+
+    # --- the end ---
+
+    def remove(self) -> None:
+        """Removes the directory with the files that agents make in it."""
+        for name in self._names():
+            if name in ("outbox", "session") or name.startswith("ring."):
+                os.unlink(name, dir_fd=self._fd)
+        self.path.rmdir()
+
+    def close(self) -> None:
+        """Lets go of the directory, and of the lock."""
+        os.close(self._session_fd)
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

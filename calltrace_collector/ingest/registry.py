@@ -1,0 +1,244 @@
+"""The registry: which processes are being traced, and what becomes of those that end.
+
+A session is open from its process's first message until its end is stored. A process that leaves without a
+word (killed, or gone while no collector ran) leaves its session directory; all ends go the same way: what is
+in the directory and not yet taken is taken, the end is stored, the directory is removed.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from calltrace_collector.errors import CalltraceError, ProtocolError, StoreError
+from calltrace_collector.ingest.committer import Committer
+from calltrace_collector.ingest.directory import SessionDirectory, SessionHeader, session_directories
+from calltrace_collector.ingest.ending import ProcessWatch
+from calltrace_collector.ingest.messages import read_message, read_process
+from calltrace_collector.ingest.session import IngestSession
+from calltrace_collector.model.commit import Sink
+from calltrace_collector.model.process import ProcessEnd, ProcessInfo, ProcessState
+
+__all__ = ["OpenSession", "Registry"]
+
+
+@dataclass(slots=True, eq=False)
+class OpenSession:
+    """A session and what is needed to end it.
+
+    Attributes:
+        streams: how many streams feed it now: at most one, but an agent that connects anew may be here
+            before its old stream is seen to be gone.
+        committed: sequence number up to which the session is stored.
+        ended: set when the end is stored.
+    """
+
+    session: IngestSession
+    watch: ProcessWatch
+    directory: Path | None
+    committed: int
+    streams: int = 0
+    ended: threading.Event = field(default_factory=threading.Event)
+    ending: bool = False
+
+
+class Registry:
+    """All open sessions of this collector.
+
+    Args:
+        sink: where processes are opened.
+        committer: what commits their sessions.
+        socket_path: of this collector; session directories that name it are its own.
+        shm_directories: where session directories are looked for.
+        on_message: called with one line for the user.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        committer: Committer,
+        socket_path: Path,
+        shm_directories: tuple[Path, ...],
+        on_message: Callable[[str], None],
+    ) -> None:
+        self._sink = sink
+        self._committer = committer
+        self._socket_path = str(socket_path)
+        self._shm_directories = shm_directories
+        self._on_message = on_message
+        self._lock = threading.Lock()
+        self._open: dict[bytes, OpenSession] = {}
+        self._finished: dict[tuple[int, int], dict[bytes, int]] = {}
+
+    # --- opening ---
+
+    def open(self, info: ProcessInfo) -> OpenSession:
+        """Finds the session of a process that is open, carried on from the store, or new.
+
+        Raises:
+            ProtocolError: the process has ended, as far as the store knows.
+            StoreError: the store does not answer.
+        """
+        with self._lock:
+            known = self._open.get(info.session_id)
+            if known is not None:
+                return known
+            saved = self._sink.open_process(info)
+            if saved.ended:
+                raise ProtocolError(f"process {info.pid} says it runs, but its trace has ended")
+            opened = OpenSession(
+                session=IngestSession(info, saved),
+                watch=ProcessWatch(info.pid, info.start_time_jiffies),
+                directory=Path(info.session_directory) if info.session_directory else None,
+                committed=saved.sequence,
+            )
+            self._open[info.session_id] = opened
+            self._committer.add(opened.session)
+            return opened
+
+    def committed(self, session: IngestSession, sequence: int) -> OpenSession | None:
+        """Notes how far a session is stored."""
+        with self._lock:
+            opened = self._open.get(session.info.session_id)
+        if opened is not None:
+            opened.committed = max(opened.committed, sequence)
+        return opened
+
+    def open_sessions(self) -> list[OpenSession]:
+        """The sessions that are open."""
+        with self._lock:
+            return list(self._open.values())
+
+    # --- ending ---
+
+    def end_if_over(self, opened: OpenSession) -> bool:
+        """Ends a session that no stream feeds, if its process image is gone. Returns whether it has ended.
+
+        Raises:
+            StoreError: the store could not take the end yet.
+        """
+        if opened.ended.is_set():
+            return True
+        with self._lock:
+            if opened.streams or opened.ending:
+                return False
+            opened.ending = True
+        try:
+            return self._end(opened)
+        finally:
+            opened.ending = False
+
+    def _end(self, opened: OpenSession) -> bool:
+        directory = self._open_directory(opened)
+        if directory is None:
+            if opened.watch.is_alive() and not opened.session.said_goodbye:
+                return False
+            self._store_end(opened, opened.watch.end())
+            return True
+        with directory:
+            if directory.is_held() or not directory.claim():
+                return False
+            header = self._recover(opened.session, directory)
+            self._store_end(opened, _end_of(opened, header))
+            directory.remove()
+        return True
+
+    def _open_directory(self, opened: OpenSession) -> SessionDirectory | None:
+        if opened.directory is None:
+            return None
+        try:
+            return SessionDirectory(opened.directory)
+        except FileNotFoundError:
+            return None
+        except (OSError, ProtocolError) as error:
+            self._on_message(f"process {opened.session.info.pid}: {error}")
+            return None
+
+    def _recover(self, session: IngestSession, directory: SessionDirectory) -> SessionHeader | None:
+        """Takes what the process left behind; what is damaged is said and left out."""
+        header = None
+        try:
+            header = directory.header()
+            if header.session_id != session.info.session_id:
+                raise ProtocolError(f"{directory.path} is another session's")
+            for _, message in directory.messages(after=session.received):
+                session.receive(message)
+            for ring in directory.ring_tails():
+                session.receive_ring(ring)
+        except ProtocolError as error:
+            self._on_message(f"process {session.info.pid}: not all of its trace could be read: {error}")
+        return header
+
+    def _store_end(self, opened: OpenSession, end: ProcessEnd) -> None:
+        self._committer.end(opened.session, end)
+        info = opened.session.info
+        opened.watch.close()
+        with self._lock:
+            self._open.pop(info.session_id, None)
+            images = self._finished.setdefault((info.pid, info.start_time_jiffies), {})
+            images[info.session_id] = opened.session.calls
+        opened.ended.set()
+
+    # --- what dead processes left ---
+
+    def adopt_left_behind(self) -> None:
+        """Opens and ends the sessions whose directories were left behind and belong to this collector."""
+        with self._lock:
+            known = {str(opened.directory) for opened in self._open.values()}
+        for shm_directory in self._shm_directories:
+            for path in session_directories(shm_directory):
+                if str(path) not in known:
+                    self._adopt(path)
+
+    def _adopt(self, path: Path) -> None:
+        try:
+            with SessionDirectory(path) as directory:
+                if directory.is_held():
+                    return
+                header = directory.header()
+                if not self._is_mine(header.socket_path):
+                    return
+                process = read_process(read_message(header.process).process)
+            self.end_if_over(self.open(process))
+        except FileNotFoundError:
+            return
+        except StoreError:
+            raise
+        except (OSError, CalltraceError):
+            # Half made by an agent that was killed while starting, or still being made.
+            return
+
+    def _is_mine(self, socket_path: str) -> bool:
+        return socket_path == self._socket_path or not _answers(socket_path)
+
+    def finished(self, pid: int, start_time_jiffies: int) -> dict[bytes, int]:
+        """Calls of each image of a process that has ended under this collector, by session id."""
+        with self._lock:
+            return dict(self._finished.get((pid, start_time_jiffies), {}))
+
+    def of_process(self, pid: int, start_time_jiffies: int) -> list[OpenSession]:
+        """The open sessions of a process."""
+        return [
+            opened
+            for opened in self.open_sessions()
+            if (opened.session.info.pid, opened.session.info.start_time_jiffies) == (pid, start_time_jiffies)
+        ]
+
+
+def _end_of(opened: OpenSession, header: SessionHeader | None) -> ProcessEnd:
+    if header is not None and header.exit_code is not None:
+        return ProcessEnd(ProcessState.EXITED, header.exit_code, None, header.ended_realtime_ns)
+    return opened.watch.end()
+
+
+def _answers(socket_path: str) -> bool:
+    """Whether a collector listens on a socket."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.connect(socket_path)
+    except OSError:
+        return False
+    return True

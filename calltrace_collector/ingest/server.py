@@ -1,0 +1,139 @@
+"""The server: puts the parts of the ingest together, and serves until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from calltrace_collector.errors import UnreachableError
+from calltrace_collector.ingest.committer import Committer
+from calltrace_collector.ingest.finisher import Finisher
+from calltrace_collector.ingest.listener import private_socket, restricted_umask
+from calltrace_collector.ingest.registry import Registry
+from calltrace_collector.ingest.service import IngestService
+from calltrace_collector.ingest.session import IngestSession
+from calltrace_collector.ingest.symbolizer import Symbolizer
+from calltrace_collector.model.commit import Sink
+from calltrace_collector.symbols.resolver import Resolver
+
+__all__ = ["ServeOptions", "serve"]
+
+MAX_MESSAGE_BYTES = 1 << 20
+"""Of one message; agents send at most 256 KiB."""
+GRACE_S = 0.5
+"""How long streams that are done may take to close."""
+IDLE_S = 1.0
+"""How long a collector that serves until it is idle waits for another stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """How to serve.
+
+    Attributes:
+        socket: path of the unix socket.
+        until_idle: end by itself when whoever holds the other end of `lifeline_fd` has let go, and no
+            process is being traced any more.
+        lifeline_fd: one end of a stream socket pair: a byte is written to it once agents can connect.
+        shm_directories: where agents keep their session directories.
+    """
+
+    socket: Path
+    until_idle: bool = False
+    lifeline_fd: int | None = None
+    shm_directories: tuple[Path, ...] = (Path("/dev/shm"),)  # noqa: S108 -- where agents keep them by default
+
+
+def serve(options: ServeOptions, sink: Sink, on_message: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then commits everything received and returns.
+
+    Args:
+        options: how.
+        sink: where commits go.
+        on_message: called, from any thread, with one line for the user.
+
+    Raises:
+        UsageError: the socket cannot be used.
+    """
+    with private_socket(options.socket):
+        asyncio.run(_Server(options, sink, on_message).run())
+
+
+class _Server:
+    def __init__(self, options: ServeOptions, sink: Sink, on_message: Callable[[str], None]) -> None:
+        self._options = options
+        self._workers = ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 2, thread_name_prefix="worker")
+        self._symbolizer = Symbolizer(sink, Resolver(), on_message)
+        self._committer = Committer(sink, self._on_committed, on_message)
+        self._registry = Registry(sink, self._committer, options.socket, options.shm_directories, on_message)
+        self._finisher = Finisher(self._registry, self._symbolizer, self._workers, on_message)
+        self._service = IngestService(
+            self._registry, self._committer, self._finisher, self._workers, on_message
+        )
+        self._stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _on_committed(self, session: IngestSession, sequence: int) -> None:
+        """In the committer's thread: a session's commit is stored."""
+        opened = self._registry.committed(session, sequence)
+        if opened is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._service.committed, opened)
+        self._symbolizer.ask()
+
+    async def run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop.set)
+        server = grpc.aio.server(
+            options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.so_reuseport", 0)]
+        )
+        server.add_generic_rpc_handlers((self._service.handler(),))
+        with restricted_umask():
+            if not server.add_insecure_port(f"unix:{self._options.socket}"):
+                raise UnreachableError(f"cannot listen at {self._options.socket}")
+            await server.start()
+        self._symbolizer.start()
+        self._committer.start()
+        chores = [asyncio.create_task(self._finisher.adopt_forever())]
+        if self._options.lifeline_fd is not None:
+            os.write(self._options.lifeline_fd, b"\n")
+        if self._options.until_idle:
+            chores.append(asyncio.create_task(self._stop_when_idle()))
+        await self._stop.wait()
+        for chore in chores:
+            chore.cancel()
+        await self._drain(server)
+
+    async def _drain(self, server: grpc.aio.Server) -> None:
+        """Commits what was received, acknowledges it, and ends the streams."""
+        self._service.drain()
+        while self._service.open_streams:
+            await asyncio.sleep(0.01)
+        await server.stop(GRACE_S)
+        await asyncio.get_running_loop().run_in_executor(None, self._committer.stop)
+        await asyncio.get_running_loop().run_in_executor(None, self._symbolizer.stop)
+        self._workers.shutdown()
+
+    async def _stop_when_idle(self) -> None:
+        if self._options.lifeline_fd is not None:
+            await self._lifeline_end(self._options.lifeline_fd)
+        quiet_s = 0.0
+        while quiet_s < IDLE_S:
+            await asyncio.sleep(IDLE_S / 10)
+            busy = self._service.open_streams or not self._finisher.is_idle
+            quiet_s = 0.0 if busy else quiet_s + IDLE_S / 10
+        self._stop.set()
+
+    async def _lifeline_end(self, fd: int) -> None:
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(fd, ended.set)  # nothing is ever sent: readable means the other end is closed
+        await ended.wait()
+        loop.remove_reader(fd)

@@ -1,0 +1,191 @@
+"""The gRPC service that agents stream to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import grpc
+
+from calltrace_collector import wire
+from calltrace_collector.errors import ProtocolError, StoreError
+from calltrace_collector.ingest.committer import COMMIT_BYTES, Committer
+from calltrace_collector.ingest.finisher import Finisher
+from calltrace_collector.ingest.messages import read_message, read_process
+from calltrace_collector.ingest.registry import OpenSession, Registry
+
+__all__ = ["IngestService"]
+
+PENDING_LIMIT_BYTES = 24 << 20
+"""With so much waiting for a commit a stream is not read on."""
+
+_Context = grpc.aio.ServicerContext[bytes, bytes]
+_Argument = TypeVar("_Argument")
+_Result = TypeVar("_Result")
+
+
+class _Stream:
+    """One agent's stream, and how much of it is acknowledged."""
+
+    def __init__(self, opened: OpenSession, context: _Context) -> None:
+        self.opened = opened
+        self.grew = asyncio.Event()
+        self._context = context
+        self._acknowledged = 0
+
+    async def acknowledge(self) -> None:
+        """Tells the agent how far its messages are stored, if that is news."""
+        committed = self.opened.committed
+        if committed > self._acknowledged:
+            self._acknowledged = committed
+            await self._context.write(_ack(committed))
+
+
+class IngestService:
+    """Takes agents' streams; its methods run in the event loop.
+
+    Args:
+        registry: opens sessions.
+        committer: is told what sessions have taken.
+        finisher: answers Finish.
+        workers: threads that decode, so that the event loop goes on meanwhile.
+        on_message: called with one line for the user.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        committer: Committer,
+        finisher: Finisher,
+        workers: ThreadPoolExecutor,
+        on_message: Callable[[str], None],
+    ) -> None:
+        self._registry = registry
+        self._committer = committer
+        self._finisher = finisher
+        self._workers = workers
+        self._on_message = on_message
+        self._streams: dict[OpenSession, _Stream] = {}
+        self._draining = asyncio.Event()
+        self.open_streams = 0
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """The service as grpcio wants it. Messages come as bytes: the core reads batches itself."""
+        return grpc.method_handlers_generic_handler(
+            wire.INGEST_SERVICE,
+            {
+                "Trace": grpc.stream_stream_rpc_method_handler(self.trace),
+                "Finish": grpc.unary_unary_rpc_method_handler(
+                    self.finish,
+                    request_deserializer=wire.FinishRequest.FromString,
+                    response_serializer=wire.FinishResponse.SerializeToString,
+                ),
+            },
+        )
+
+    # --- Trace ---
+
+    async def trace(self, messages: AsyncIterator[bytes], context: _Context) -> None:
+        """Serves one stream to its end."""
+        self.open_streams += 1
+        try:
+            await self._trace(messages, context)
+        except ProtocolError as error:
+            self._on_message(f"refused a stream: {error.message}")
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
+        except StoreError as error:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, error.message)
+        finally:
+            self.open_streams -= 1
+
+    async def _trace(self, messages: AsyncIterator[bytes], context: _Context) -> None:
+        first = read_message(await anext(aiter(messages), b""))
+        if first.WhichOneof("body") != "process":
+            raise ProtocolError("the first message of a stream must say which process it is")
+        opened = await self._in_worker(self._registry.open, read_process(first.process))
+        stream = _Stream(opened, context)
+        opened.streams += 1
+        self._streams[opened] = stream
+        try:
+            await context.write(_welcome(opened.session.received + 1))
+            await self._serve(stream, messages)
+        finally:
+            opened.streams -= 1
+            if self._streams.get(opened) is stream:
+                del self._streams[opened]
+            self._finisher.left(opened)
+
+    async def _serve(self, stream: _Stream, messages: AsyncIterator[bytes]) -> None:
+        """Reads and acknowledges until the agent is done or the collector drains."""
+        reading = asyncio.create_task(self._read(stream, messages))
+        draining = asyncio.create_task(self._draining.wait())
+        acknowledging = asyncio.create_task(self._acknowledge(stream))
+        tasks = (reading, draining, acknowledging)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        await self._acknowledge_all(stream)
+
+    async def _read(self, stream: _Stream, messages: AsyncIterator[bytes]) -> None:
+        session = stream.opened.session
+        async for message in messages:
+            await self._in_worker(session.receive, message)
+            if session.said_goodbye or session.pending_bytes >= COMMIT_BYTES:
+                self._committer.hurry()
+            while session.pending_bytes > PENDING_LIMIT_BYTES:
+                stream.grew.clear()
+                self._committer.hurry()
+                await stream.grew.wait()
+
+    async def _acknowledge(self, stream: _Stream) -> None:
+        while True:
+            await stream.grew.wait()
+            stream.grew.clear()
+            await stream.acknowledge()
+
+    async def _acknowledge_all(self, stream: _Stream) -> None:
+        """Waits until everything that was received is stored, and says so."""
+        while stream.opened.committed < stream.opened.session.received:
+            stream.grew.clear()
+            self._committer.hurry()
+            await stream.grew.wait()
+        await stream.acknowledge()
+
+    def committed(self, opened: OpenSession) -> None:
+        """Says that more of a session is stored."""
+        stream = self._streams.get(opened)
+        if stream is not None:
+            stream.grew.set()
+
+    def drain(self) -> None:
+        """Stops reading streams, and ends them when what they sent is stored."""
+        self._draining.set()
+
+    async def _in_worker(self, function: Callable[[_Argument], _Result], argument: _Argument) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._workers, function, argument)
+
+    # --- Finish ---
+
+    async def finish(self, request: wire.FinishRequest, _context: _Context) -> wire.FinishResponse:
+        """Answers when all of a process that has ended is stored and named."""
+        self.open_streams += 1
+        try:
+            return await self._finisher.finish(request)
+        finally:
+            self.open_streams -= 1
+
+
+def _welcome(next_sequence: int) -> bytes:
+    return wire.CollectorMessage(welcome=wire.Welcome(next_sequence=next_sequence)).SerializeToString()
+
+
+def _ack(sequence: int) -> bytes:
+    return wire.CollectorMessage(ack=wire.Ack(sequence=sequence)).SerializeToString()

@@ -1,0 +1,235 @@
+"""One traced process while its messages come in: from bytes to commits.
+
+Pure of I/O: a stream, or a dead process's session directory, feeds it; the committer takes from it.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+from calltrace_collector import wire
+from calltrace_collector.core.message import peek
+from calltrace_collector.core.recovery import RingWords, recover_ring
+from calltrace_collector.core.trace import Trace
+from calltrace_collector.errors import ProtocolError
+from calltrace_collector.ingest.address_map import AddressMap
+from calltrace_collector.ingest.directory import RingTail
+from calltrace_collector.ingest.export import (
+    ThreadExport,
+    export_chunks,
+    export_losses,
+    export_sites,
+    restore_sites,
+    restore_thread,
+)
+from calltrace_collector.ingest.messages import (
+    read_clock,
+    read_message,
+    read_module,
+    read_thread,
+)
+from calltrace_collector.model.commit import ChunkRow, Commit, SavedProcess
+from calltrace_collector.model.process import ClockReading, ModuleInfo, ProcessEnd, ProcessInfo, ThreadInfo
+
+__all__ = ["IngestSession"]
+
+_BATCH_FIELD = wire.AgentMessage.DESCRIPTOR.fields_by_name["batch"].number
+MAX_THREADS = 1 << 20
+MAX_MODULES = 1 << 16
+
+
+class IngestSession:
+    """Takes the messages of one process in order and turns them into commits.
+
+    Safe to use from several threads: one feeds, another takes commits.
+
+    Attributes:
+        info: what the process said of itself.
+        process: the store's id of it.
+    """
+
+    def __init__(self, info: ProcessInfo, saved: SavedProcess) -> None:
+        self.info = info
+        self.process = saved.process
+        self._lock = threading.Lock()
+        self._trace = Trace()
+        self._addresses = AddressMap()
+        self._threads: dict[int, ThreadInfo] = {}
+        self._exports: dict[int, ThreadExport] = {}
+        self._received = saved.sequence
+        self._sites_taken = 0
+        self._chunks: list[ChunkRow] = []
+        self._pending_bytes = 0
+        self._pending = Commit(saved.process, saved.sequence)
+        self._goodbye: wire.Goodbye | None = None
+        self._changed = False
+        self._restore(saved)
+        if saved.sequence == 0:
+            self._pending.clocks.append(info.clock)
+            self._changed = True
+
+    def _restore(self, saved: SavedProcess) -> None:
+        for module in saved.modules:
+            self._addresses.put(module)
+        restore_sites(self._trace, saved.sites)
+        self._sites_taken = len(saved.sites)
+        for thread in saved.threads:
+            self._declare(thread)
+        for progress in saved.progress:
+            restore_thread(self._trace, progress, self._threads[progress.thread].stack_base, saved)
+
+    # --- what others see ---
+
+    @property
+    def received(self) -> int:
+        """Sequence number of the last message taken."""
+        return self._received
+
+    @property
+    def pending_bytes(self) -> int:
+        """Size of what waits to be committed."""
+        return self._pending_bytes
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether take_commit() would return something."""
+        return self._changed
+
+    @property
+    def calls(self) -> int:
+        """Calls entered so far, on all threads."""
+        with self._lock:
+            return sum(state.calls for _, state in self._trace.threads())
+
+    @property
+    def said_goodbye(self) -> bool:
+        """Whether the process has said that it ends."""
+        return self._goodbye is not None
+
+    def _refuse(self, what: str) -> ProtocolError:
+        return ProtocolError(f"the agent of process {self.info.pid} {what}")
+
+    # --- feeding ---
+
+    def receive(self, encoded: bytes) -> None:
+        """Takes the next AgentMessage; one that was taken before is passed over.
+
+        Raises:
+            ProtocolError: it is malformed, or does not follow what came before. Nothing of it was taken.
+        """
+        message = peek(encoded)
+        with self._lock:
+            if message.sequence <= self._received:
+                return
+            if message.sequence != self._received + 1:
+                raise self._refuse(f"sent message {message.sequence} after {self._received}")
+            if message.field == _BATCH_FIELD:
+                self._feed(message.body)
+            else:
+                self._take(read_message(encoded))
+            self._received = message.sequence
+            self._changed = True
+
+    def receive_ring(self, ring: RingTail) -> None:
+        """Takes the records that a dead process left in a thread's ring, behind those of its batches.
+
+        Raises:
+            ProtocolError: they do not follow the batches, or are no records.
+        """
+        with self._lock:
+            if ring.thread not in self._threads:
+                self._take_thread(ring.thread_info())
+            elif ring.ended_ticks:
+                self._take_thread(replace(self._threads[ring.thread], ended_ticks=ring.ended_ticks))
+            begin = self._trace.thread(ring.thread).ring_end
+            if not ring.tail <= begin <= ring.head:
+                raise ProtocolError(
+                    f"the ring of thread {ring.tid} of process {self.info.pid} begins at {ring.tail}, "
+                    f"its batches end at {begin}"
+                )
+            words = RingWords(ring.words, begin, ring.head)
+            for batch in recover_ring(self._trace, ring.thread, words, self.info.max_depth):
+                self._feed(memoryview(batch))
+            self._changed = True
+
+    def _feed(self, batch: memoryview) -> None:
+        self._trace.feed(batch)
+        for chunk in export_chunks(self._trace):
+            self._chunks.append(chunk)
+            self._pending_bytes += len(chunk.columns)
+        self._take_sites()
+
+    def _take_sites(self) -> None:
+        """Places the new sites, while the modules are those that they were seen in."""
+        if self._trace.site_count == self._sites_taken:
+            return
+        self._pending.sites.extend(export_sites(self._trace, self._sites_taken, self._addresses))
+        self._sites_taken = self._trace.site_count
+
+    def _take(self, message: wire.AgentMessage) -> None:
+        match message.WhichOneof("body"):
+            case "module":
+                self._take_module(read_module(message.module))
+            case "thread":
+                self._take_thread(read_thread(message.thread))
+            case "clock":
+                self._take_clock(read_clock(message.clock))
+            case "goodbye":
+                self._take_clock(read_clock(message.goodbye.clock))
+                self._goodbye = message.goodbye
+            case _:
+                raise self._refuse("sent a message of unknown kind")
+
+    def _take_module(self, module: ModuleInfo) -> None:
+        if module.number >= MAX_MODULES:
+            raise ProtocolError(
+                f"the agent of process {self.info.pid} told of more than {MAX_MODULES} modules"
+            )
+        if self._addresses.put(module):
+            self._trace.forget_addresses()
+        self._pending.modules.append(module)
+
+    def _take_thread(self, thread: ThreadInfo) -> None:
+        self._declare(thread)
+        self._pending.threads.append(thread)
+
+    def _declare(self, thread: ThreadInfo) -> None:
+        if thread.number >= MAX_THREADS:
+            raise ProtocolError(
+                f"the agent of process {self.info.pid} told of more than {MAX_THREADS} threads"
+            )
+        if thread.number not in self._threads:
+            self._trace.declare_thread(thread.number, thread.started_ticks, thread.stack_base)
+            self._exports[thread.number] = ThreadExport(thread.number)
+        self._threads[thread.number] = thread
+
+    def _take_clock(self, reading: ClockReading) -> None:
+        self._pending.clocks.append(reading)
+
+    # --- committing ---
+
+    def take_commit(self, end: ProcessEnd | None = None) -> Commit | None:
+        """Takes all that has changed since the last time; None when nothing has.
+
+        The session counts it as stored: whoever takes it sees to that.
+        """
+        with self._lock:
+            if not self._changed and end is None:
+                return None
+            self._trace.flush()
+            self._chunks.extend(export_chunks(self._trace))
+            commit = self._pending
+            commit.sequence = self._received
+            commit.chunks = self._chunks
+            commit.losses = export_losses(self._trace)
+            commit.end = end
+            for export in self._exports.values():
+                progress = export.take(self._trace)
+                if progress is not None:
+                    commit.progress.append(progress)
+            self._pending = Commit(self.process, self._received)
+            self._chunks = []
+            self._pending_bytes = 0
+            self._changed = False
+            return commit

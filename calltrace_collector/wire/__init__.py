@@ -1,0 +1,53 @@
+"""The messages of proto/calltrace/v1, generated, behind one module.
+
+Everything outside this package imports from here, so that where and how the code is generated concerns
+nobody else.
+"""
+
+from __future__ import annotations
+
+from calltrace_collector.wire._pb.calltrace.v1.common_pb2 import (
+    CLOCK_SOURCE_MONOTONIC,
+    OVERFLOW_DROP,
+    Clock,
+    Goodbye,
+    Host,
+    Module,
+    Process,
+    Segment,
+    Thread,
+)
+from calltrace_collector.wire._pb.calltrace.v1.events_pb2 import EventBatch, Mark, Site
+from calltrace_collector.wire._pb.calltrace.v1.ingest_service_pb2 import (
+    Ack,
+    AgentMessage,
+    CollectorMessage,
+    FinishRequest,
+    FinishResponse,
+    Welcome,
+)
+
+__all__ = [
+    "CLOCK_SOURCE_MONOTONIC",
+    "INGEST_SERVICE",
+    "OVERFLOW_DROP",
+    "Ack",
+    "AgentMessage",
+    "Clock",
+    "CollectorMessage",
+    "EventBatch",
+    "FinishRequest",
+    "FinishResponse",
+    "Goodbye",
+    "Host",
+    "Mark",
+    "Module",
+    "Process",
+    "Segment",
+    "Site",
+    "Thread",
+    "Welcome",
+]
+
+INGEST_SERVICE = "calltrace.v1.IngestService"
+"""Full name of the service that agents stream to."""
