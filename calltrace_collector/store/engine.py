@@ -131,6 +131,13 @@ def _prepare_file(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
 
 
+def checkpoint(engine: Engine) -> None:
+    """Brings what was committed from SQLite's log into the file, as far as no reader is in the way."""
+    if engine.dialect.name == "sqlite":
+        with closing(engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+
 _ADVICE = {
     "full": "free some space",
     "disk I/O error": "is the disk full or broken?",
@@ -147,7 +154,7 @@ def failures(engine: Engine, action: str) -> Iterator[None]:
     """Turns the database's errors into a StoreError of one line: "cannot ACTION the database: why"."""
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
+    except (SQLAlchemyError, sqlite3.Error, OverflowError) as error:
         raise StoreError(_one_line(engine, action, error)) from error
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
 import calltrace_collector
-from calltrace_collector.errors import StoreError
+from calltrace_collector.errors import SchemaError, StoreError
 from calltrace_collector.store.engine import failures, is_sqlite
 from calltrace_collector.store.location import shown
 
@@ -46,7 +46,7 @@ def require_current(engine: Engine) -> None:
             raise _foreign(engine, connection)
     _refuse_newer(engine, found)
     if found != HEAD:
-        raise StoreError(
+        raise SchemaError(
             f"{shown(engine.url)} has schema {found}, this version needs {HEAD}: "
             "run calltrace-collector migrate --db with it"
         )
@@ -69,7 +69,7 @@ def prepare(engine: Engine) -> None:
         upgrade(engine)
         return
     _refuse_newer(engine, found)
-    raise StoreError(
+    raise SchemaError(
         f"{shown(engine.url)} has schema {found or 'none'}, this version needs {HEAD}: "
         "run calltrace-collector migrate --db with it"
     )
@@ -116,7 +116,7 @@ def _lock(connection: Connection) -> None:
 
 def _refuse_newer(engine: Engine, found: str | None) -> None:
     if found is not None and found > HEAD:
-        raise StoreError(
+        raise SchemaError(
             f"{shown(engine.url)} has schema {found}, newer than this version's {HEAD}: "
             "update calltrace-collector, or choose another database with --db"
         )

@@ -14,10 +14,10 @@ from calltrace_collector.model.commit import Loss
 from calltrace_collector.model.process import ClockReading, ModuleInfo
 from calltrace_collector.store import migrate
 from calltrace_collector.store.batches import batches
+from calltrace_collector.store.chunk_filter import ChunkFilter
 from calltrace_collector.store.engine import BUSY_TIMEOUT_S, failures, open_engine
 from calltrace_collector.store.location import database_url
 from calltrace_collector.store.read import chunks, functions, processes, saved, threads
-from calltrace_collector.store.read.chunks import ChunkFilter
 from calltrace_collector.store.records import (
     Chunk,
     ChunkHead,

@@ -18,7 +18,7 @@ from calltrace_collector.model.commit import (
 )
 from calltrace_collector.model.process import ProcessInfo
 from calltrace_collector.store import migrate
-from calltrace_collector.store.engine import BUSY_TIMEOUT_S, failures, open_engine
+from calltrace_collector.store.engine import BUSY_TIMEOUT_S, checkpoint, failures, open_engine
 from calltrace_collector.store.location import database_url
 from calltrace_collector.store.read.saved import saved_process
 from calltrace_collector.store.write.chunks import store_chunks
@@ -89,9 +89,11 @@ class Writer:
 
     def close(self) -> None:
         """Closes the database. Nothing waits in the writer: commit has stored what it was given."""
-        with self._writing:
-            self._engine.dispose()
+        with self._writing, failures(self._engine, "close"):
+            # First, for the last connection to a file in WAL mode puts everything into it, if it may write.
             self._reading_engine.dispose()
+            checkpoint(self._engine)
+            self._engine.dispose()
 
     def __enter__(self) -> Self:
         return self

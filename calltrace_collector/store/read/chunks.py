@@ -3,36 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, ScalarResult, Select, select
 
 from calltrace_collector.store import models
 from calltrace_collector.store.batches import batches
+from calltrace_collector.store.chunk_filter import ChunkFilter
 from calltrace_collector.store.records import Chunk, ChunkHead, FunctionInChunk
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkFilter:
-    """Which chunks to look into: those that may hold a completed call that fits all that is given.
-
-    A call that is still open is not found this way but on its thread's stack.
-
-    Attributes:
-        functions: numbers of functions that the call may be of.
-        min_ticks: its shortest duration.
-        since_ticks, until_ticks: it was running at some time between these, both included.
-        first_call, last_call: it was entered with a number between these, both included. Such calls may also
-            be late rows of later chunks: see Reader.late_chunks.
-    """
-
-    functions: Collection[int] | None = None
-    min_ticks: int = 0
-    since_ticks: int | None = None
-    until_ticks: int | None = None
-    first_call: int | None = None
-    last_call: int | None = None
 
 
 def chunk_heads(connection: Connection, process: int, thread: int, wanted: ChunkFilter) -> list[ChunkHead]:
