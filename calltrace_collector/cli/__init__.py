@@ -1,0 +1,1 @@
+"""The two programs, `calltrace` and `calltrace-collector`: one command a file."""

@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from calltrace_collector.cli.run import Run
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _set_debug(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    run = context.find_object(Run)
+    if run is not None and value:
+        run.debug = True
+
+
+def common(function: F) -> F:
+    """Adds --db (as the argument `db`) and --debug, which every command takes."""
+    debug = click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_set_debug,
+        help="Show where in the program an error came from.",
+    )
+    database = click.option(
+        "--db",
+        metavar="URL",
+        envvar="CALLTRACE_DB",
+        help="The database: postgresql://USER@HOST/NAME, sqlite:////PATH or the path of an SQLite file. "
+        "Default: CALLTRACE_DB if set, else calltrace/calltrace.db in $XDG_DATA_HOME (~/.local/share).",
+    )
+    return database(debug(function))
+
+
+def output_format(*formats: str, explained: str = "How to print it.") -> Callable[[F], F]:
+    """Makes the option --format (as the argument `output_format`); the first format is the default."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(formats),
+        default=formats[0],
+        show_default=True,
+        help=explained,
+    )

@@ -1,0 +1,1 @@
+"""What queries found, as text: one renderer a file."""
