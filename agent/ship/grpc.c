@@ -6,8 +6,6 @@
 
 #include "agent/ship/grpc_status.h"
 
-enum { REQUEST_LIMIT = 4096 };
-
 /* What the fields of one header block say. */
 struct response {
     struct grpc_stream *stream;
@@ -172,7 +170,7 @@ static int append_request(uint8_t *block, size_t *used, const char *path, const 
         if (fields[i].value == NULL)
             continue;
         int error =
-            hpack_append(block, REQUEST_LIMIT, used, fields[i].name, fields[i].value, fields[i].secret);
+            hpack_append(block, HTTP2_REQUEST_LIMIT, used, fields[i].name, fields[i].value, fields[i].secret);
         if (error != 0)
             return error;
     }
@@ -188,7 +186,7 @@ static int open_call(struct grpc_stream *s, int fd, const char *path, const char
     char *authorization = NULL;
     if (token != NULL) {
         size_t size = strlen(token) + 1;
-        if (size > REQUEST_LIMIT)
+        if (size > HTTP2_REQUEST_LIMIT)
             return -EMSGSIZE;
         authorization = (char *)s->scratch;
         memcpy(authorization, BEARER, sizeof BEARER - 1);
@@ -196,7 +194,9 @@ static int open_call(struct grpc_stream *s, int fd, const char *path, const char
     }
     size_t used = 0;
     int error = append_request(s->inbound, &used, path, authority, authorization);
-    return error != 0 ? error : http2_open(&s->http2, fd, &EVENTS, s, s->inbound, used);
+    if (error == 0)
+        http2_open(&s->http2, fd, &EVENTS, s, s->inbound, used);
+    return error;
 }
 
 int grpc_open(struct grpc_stream *s, int fd, const char *path, const char *authority, const char *token,

@@ -50,11 +50,12 @@ enum http2_setting {
 };
 
 enum {
-    HTTP2_HEADER_SIZE = 9,     /* of a frame */
-    HTTP2_PREFIX_SIZE = 5,     /* of a message: what gRPC puts before it */
-    HTTP2_IN_SIZE = 64 * 1024, /* received and not yet taken: always room for a whole frame */
-    HTTP2_BLOCK_SIZE = 16384,  /* a header block, of one frame or several */
-    HTTP2_CONTROL_SIZE = 8192, /* control frames to send; the request's headers must fit, too */
+    HTTP2_HEADER_SIZE = 9,      /* of a frame */
+    HTTP2_PREFIX_SIZE = 5,      /* of a message: what gRPC puts before it */
+    HTTP2_IN_SIZE = 64 * 1024,  /* received and not yet taken: always room for a whole frame */
+    HTTP2_BLOCK_SIZE = 16384,   /* a header block, of one frame or several */
+    HTTP2_REQUEST_LIMIT = 4096, /* the request's header block */
+    HTTP2_CONTROL_SIZE = 8192,  /* control frames to send; the request's headers must fit, too */
 };
 
 /* Returned by the callbacks and by http2_receive() beside 0 and -errno: the stream is over. */
@@ -109,10 +110,10 @@ struct http2 {
     uint8_t in[HTTP2_IN_SIZE];
 };
 
-/* Starts a connection on `fd` and queues the preface, SETTINGS, and HEADERS with the `block`. Returns 0, or
- * -EMSGSIZE when the block does not fit. */
-int http2_open(struct http2 *c, int fd, const struct http2_events *events, void *context,
-               const uint8_t *block, size_t size);
+/* Starts a connection on `fd` and queues the preface, SETTINGS, and HEADERS with the `block`, of at most
+ * HTTP2_REQUEST_LIMIT bytes. */
+void http2_open(struct http2 *c, int fd, const struct http2_events *events, void *context,
+                const uint8_t *block, size_t size);
 
 /* Takes what has arrived, up to a limit that keeps the call short. Returns 0, HTTP2_OVER or -errno. */
 int http2_receive(struct http2 *c);

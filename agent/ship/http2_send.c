@@ -168,11 +168,14 @@ static void put_setting(uint8_t *at, uint16_t setting, uint32_t value)
     http2_put32(at + 2, value);
 }
 
-int http2_open(struct http2 *c, int fd, const struct http2_events *events, void *context,
-               const uint8_t *block, size_t size)
+void http2_open(struct http2 *c, int fd, const struct http2_events *events, void *context,
+                const uint8_t *block, size_t size)
 {
     static const char PREFACE[24] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     uint8_t settings[3 * SETTING_SIZE];
+    _Static_assert(sizeof PREFACE + sizeof settings + HTTP2_REQUEST_LIMIT + 2 * HTTP2_HEADER_SIZE <=
+                       HTTP2_CONTROL_SIZE,
+                   "what opens a connection fits the control queue");
 
     memset(c, 0, offsetof(struct http2, control)); /* the buffers need no zeros */
     c->fd = fd;
@@ -187,7 +190,5 @@ int http2_open(struct http2 *c, int fd, const struct http2_events *events, void 
     put_setting(settings + SETTING_SIZE, HTTP2_ENABLE_PUSH, 0);
     put_setting(settings + 2 * SETTING_SIZE, HTTP2_MAX_HEADER_LIST_SIZE, HPACK_LIST_LIMIT);
     http2_queue(c, HTTP2_SETTINGS, 0, 0, settings, sizeof settings);
-    if (size > HTTP2_CONTROL_SIZE - c->control_end - HTTP2_HEADER_SIZE)
-        return -EMSGSIZE;
-    return http2_queue(c, HTTP2_HEADERS, HTTP2_END_HEADERS, HTTP2_STREAM, block, (uint32_t)size);
+    http2_queue(c, HTTP2_HEADERS, HTTP2_END_HEADERS, HTTP2_STREAM, block, (uint32_t)size);
 }

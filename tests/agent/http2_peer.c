@@ -9,6 +9,7 @@
 #include "tests/agent/check.h"
 
 static struct peer the_peer;
+uint8_t peer_message[PEER_MESSAGE_LIMIT];
 
 static void on_message(void *context, const void *message, size_t size)
 {
@@ -110,11 +111,31 @@ size_t peer_take_data(struct peer *p, size_t *frames)
     while (peer_next(p, &frame)) {
         CHECK_EQUAL(frame.type, 0);
         CHECK_EQUAL(frame.stream, 1);
+        CHECK(frame.size <= sizeof p->body - p->body_size);
+        memcpy(p->body + p->body_size, frame.payload, frame.size);
+        p->body_size += frame.size;
         size += frame.size;
         ++*frames;
     }
     CHECK_EQUAL(p->sent_at, p->sent_size);
     return size;
+}
+
+void peer_offer(struct peer *p, size_t size)
+{
+    CHECK(size <= PEER_MESSAGE_LIMIT);
+    for (size_t i = 0; i < size; i++)
+        peer_message[i] = (uint8_t)(i * 2654435761u >> 16);
+    CHECK_EQUAL(grpc_offer(&p->stream, peer_message, size), 0);
+}
+
+void peer_check_body(const struct peer *p, size_t size)
+{
+    CHECK_EQUAL(p->body_size, 5 + size);
+    CHECK_EQUAL(p->body[0], 0);
+    CHECK_EQUAL((size_t)p->body[1] << 24 | (size_t)p->body[2] << 16 | (size_t)p->body[3] << 8 | p->body[4],
+                size);
+    CHECK(memcmp(p->body + 5, peer_message, size) == 0);
 }
 
 void peer_check_status(const struct peer *p, int status, const char *text)
@@ -132,7 +153,7 @@ struct peer *peer_open(void)
     struct peer *p = &the_peer;
     int pair[2];
     struct peer_frame frame;
-    p->sent_size = p->sent_at = p->message_count = p->messages_size = 0;
+    p->sent_size = p->sent_at = p->body_size = p->message_count = p->messages_size = 0;
     CHECK_EQUAL(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     p->client_fd = pair[0];
     p->fd = pair[1];

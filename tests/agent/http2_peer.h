@@ -31,10 +31,16 @@ struct peer {
     size_t sent_size; /* by the client */
     size_t sent_at;   /* what of it peer_next() has given */
     uint8_t sent[4 << 20];
+    size_t body_size; /* of what peer_take_data() took */
+    uint8_t body[4 << 20];
     size_t message_count; /* that the client was given */
     size_t messages_size;
     uint8_t messages[2 << 20]; /* one behind the other */
 };
+
+/* What peer_offer() offers the beginning of: bytes that differ from place to place. */
+#define PEER_MESSAGE_LIMIT (1u << 20)
+extern uint8_t peer_message[PEER_MESSAGE_LIMIT];
 
 /* Makes the pair, opens the call and takes what opens a connection. Static: one peer at a time. */
 struct peer *peer_open(void);
@@ -67,8 +73,13 @@ int peer_pump(struct peer *p);
 /* Takes the client's next whole frame; false when there is none. */
 bool peer_next(struct peer *p, struct peer_frame *frame);
 
-/* Takes all of the client's frames, which must be DATA of ours; returns how many bytes they carry. */
+/* Takes all of the client's frames, which must be DATA of ours, and adds what they carry to the body;
+ * returns how many bytes that were. */
 size_t peer_take_data(struct peer *p, size_t *frames);
+
+/* Has the client send a message of this size, and checks that just this is what peer_take_data() took. */
+void peer_offer(struct peer *p, size_t size);
+void peer_check_body(const struct peer *p, size_t size);
 
 /* Checks that the call is over with this status and message. */
 void peer_check_status(const struct peer *p, int status, const char *text);

@@ -56,6 +56,15 @@ static void test_request(void)
     peer_close(p);
 }
 
+static void test_largest_message_sent(void)
+{
+    struct peer *p = peer_greeted();
+    static uint8_t message[GRPC_SEND_LIMIT];
+    CHECK_EQUAL(grpc_offer(&p->stream, message, sizeof message), 0);
+    CHECK_EQUAL(peer_pump(p), GRPC_WANT_READ);
+    peer_close(p);
+}
+
 static void test_open_refuses(void)
 {
     static struct grpc_stream s;
@@ -299,6 +308,7 @@ int main(void)
     test_request();
     test_open_refuses();
     test_sending();
+    test_largest_message_sent();
     test_finishing_waits();
     test_longest_message_received();
     test_conversation_in_pieces();

@@ -1,6 +1,7 @@
 /* How a call ends: statuses and their messages, from headers, trailers and resets. */
 #include "agent/ship/grpc_status.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "tests/agent/check.h"
@@ -13,6 +14,8 @@ static void check_response(const char *fields, size_t size, bool end, int status
     peer_put(p, HTTP2_HEADERS, end ? 5 : 4, 1, fields, size);
     CHECK_EQUAL(peer_pump(p), GRPC_ENDED);
     peer_check_status(p, status, text);
+    CHECK_EQUAL(grpc_pump(&p->stream), GRPC_ENDED);
+    CHECK_EQUAL(grpc_offer(&p->stream, "m", 1), -EPIPE);
     peer_close(p);
 }
 
@@ -55,6 +58,14 @@ static void test_responses(void)
                          "503"),
                    true, 14, "the server answered with HTTP status 503");
     check_response(BYTES("\x08\x03"
+                         "429"),
+                   true, 14, "the server answered with HTTP status 429");
+    check_response(BYTES("\x08\x03"
+                         "999"),
+                   true, 2, "the server answered with HTTP status 999");
+    check_response(BYTES("\x88\x5f\x18text/html; charset=utf-8"), true, 2,
+                   "the server does not speak gRPC, HTTP status 200");
+    check_response(BYTES("\x08\x03"
                          "401"),
                    true, 16, "the server answered with HTTP status 401");
     check_response(BYTES("\x08\x03"
@@ -88,6 +99,16 @@ static void test_responses(void)
 
 static void check_text(const char *encoded, const char *text)
 {
+    /* Memory of the exact sizes, so that a sanitizer sees what goes beyond. */
+    size_t in_size = strlen(encoded);
+    uint8_t *in = malloc(in_size == 0 ? 1 : in_size);
+    char *out = malloc(strlen(text) + 1);
+    memcpy(in, encoded, in_size);
+    grpc_status_text(out, strlen(text) + 1, in, in_size);
+    CHECK(strcmp(out, text) == 0);
+    free(out);
+    free(in);
+
     char block[1024] = "\x00\x0b"
                        "grpc-status\x01"
                        "9\x00\x0c"
@@ -121,6 +142,32 @@ static void test_status_text(void)
     check_text("%f4%90%80%80%f5%80%80%80", "????????"); /* beyond Unicode */
     check_text("%c2%9b31m", "??31m");                   /* a control of 8 bits */
     check_text("%e2%80%aeabc", "???abc");               /* turns the direction of text */
+
+    check_text("%f0", "?");
+    check_text("%zf%fz%f", "%zf%fz%f");
+    /* What is beside the ranges that are refused. */
+    check_text("%c2%9f%c2%a0", "??\xc2\xa0");
+    check_text("%df%bf%e0%a0%80", "\xdf\xbf\xe0\xa0\x80");
+    check_text("%ed%9f%bf%ee%80%80", "\xed\x9f\xbf\xee\x80\x80");
+    check_text("%ef%bf%bd%f0%90%80%80%f4%8f%bf%bf", "\xef\xbf\xbd\xf0\x90\x80\x80\xf4\x8f\xbf\xbf");
+    check_text("%e2%80%8a%e2%80%8b%e2%80%8f%e2%80%90", "\xe2\x80\x8a??????\xe2\x80\x90");
+    check_text("%e2%80%a7%e2%80%a8%e2%80%ae%e2%80%af", "\xe2\x80\xa7??????\xe2\x80\xaf");
+    check_text("%e2%81%a5%e2%81%a6%e2%81%a9%e2%81%aa", "\xe2\x81\xa5??????\xe2\x81\xaa");
+    check_text("%ed%a0%80%ed%bf%bf%ef%bb%bf", "?????????");
+}
+
+static void test_text_is_cut(void)
+{
+    char *out = malloc(8);
+    grpc_status_describe(out, 8, "number ", 4294967295u);
+    CHECK(strcmp(out, "number ") == 0);
+    grpc_status_describe(out, 8, "no. ", 1234);
+    CHECK(strcmp(out, "no. 123") == 0);
+    grpc_status_describe(out, 8, "a long text", 0);
+    CHECK(strcmp(out, "a long ") == 0);
+    grpc_status_describe(out, 8, "", 0);
+    CHECK(strcmp(out, "0") == 0);
+    free(out);
 
     /* Cut to what the caller has room for. */
     struct peer *p = peer_responded();
@@ -193,6 +240,7 @@ int main(void)
 {
     test_responses();
     test_status_text();
+    test_text_is_cut();
     test_reset();
     test_end_without_trailers();
     return 0;

@@ -63,6 +63,8 @@ static const struct sample SAMPLES[] = {
            "\xff"
            "ab"),
      -EPROTO},
+    {"padding as long as the frame, of zeros", RESPONDED, FRAME("\0\0\6", DATA, "\10", ONE4, "\6\0\0\0\0\0"),
+     -EPROTO},
     {"nothing but padding", RESPONDED, FRAME("\0\0\3", DATA, "\10", ONE4, "\2ab"), GRPC_WANT_READ},
 
     /* 6.2: HEADERS */
@@ -78,6 +80,10 @@ static const struct sample SAMPLES[] = {
      -EPROTO},
     {"HEADERS, padded, with priority", GREETED,
      FRAME("\0\0\11", HEADERS, "\54", ONE4, "\2\0\0\0\0\xff\x88\0\0"), GRPC_WANT_READ},
+    {"HEADERS, nothing but priority, and more", GREETED,
+     BYTES("\0\0\5" HEADERS "\40" ONE4 "\0\0\0\0\xff"
+           "\0\0\1" CONT "\4" ONE4 "\x88"),
+     GRPC_WANT_READ},
     {"HEADERS again, not the end", RESPONDED, FRAME("\0\0\1", HEADERS, "\4", ONE4, "\x88"), -EPROTO},
     {"two statuses", GREETED, FRAME("\0\0\2", HEADERS, "\4", ONE4, "\x88\x88"), -EPROTO},
     {"a request's field", GREETED, FRAME("\0\0\2", HEADERS, "\4", ONE4, "\x88\x82"), -EPROTO},
@@ -98,6 +104,16 @@ static const struct sample SAMPLES[] = {
            "\10\3"
            "099"),
      -EPROTO},
+    {"status 2000", GREETED,
+     FRAME("\0\0\6", HEADERS, "\4", ONE4,
+           "\10\4"
+           "2000"),
+     -EPROTO},
+    {"status 20:", GREETED,
+     FRAME("\0\0\5", HEADERS, "\4", ONE4,
+           "\10\3"
+           "20:"),
+     -EPROTO},
     {"status 100, the end", GREETED,
      FRAME("\0\0\5", HEADERS, "\5", ONE4,
            "\10\3"
@@ -109,6 +125,11 @@ static const struct sample SAMPLES[] = {
            "100"),
      GRPC_WANT_READ},
     {"a capital in a name", GREETED, FRAME("\0\0\6", HEADERS, "\4", ONE4, "\x88\0\1X\1y"), -EPROTO},
+    {"the last capital in a name", GREETED, FRAME("\0\0\6", HEADERS, "\4", ONE4, "\x88\0\1Z\1y"), -EPROTO},
+    {"a space in a name", GREETED, FRAME("\0\0\6", HEADERS, "\4", ONE4, "\x88\0\1 \1y"), -EPROTO},
+    {"DEL in a name", GREETED, FRAME("\0\0\6", HEADERS, "\4", ONE4, "\x88\0\1\x7f\1y"), -EPROTO},
+    {"a byte of 8 bits in a name", GREETED, FRAME("\0\0\6", HEADERS, "\4", ONE4, "\x88\0\1\xe4\1y"), -EPROTO},
+    {"marks in a name", GREETED, FRAME("\0\0\12", HEADERS, "\4", ONE4, "\x88\0\5@[`{~\1y"), GRPC_WANT_READ},
     {"a colon within a name", GREETED, FRAME("\0\0\7", HEADERS, "\4", ONE4, "\x88\0\2x:\1y"), -EPROTO},
     {"no name", GREETED, FRAME("\0\0\5", HEADERS, "\4", ONE4, "\x88\0\0\1y"), -EPROTO},
     {"a line's end in a value", GREETED, FRAME("\0\0\6", HEADERS, "\4", ONE4, "\x88\0\1x\1\n"), -EPROTO},
