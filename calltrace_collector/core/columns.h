@@ -35,11 +35,14 @@
 
 enum { COLUMNS_FORMAT = 1 };
 
-/* Of the encoded columns of any chunk. A late row needs most: 35 bytes itself, 12 for its tail, 4 for its
- * status. */
-enum { COLUMNS_MAX_BYTES = CT_CHUNK_ROWS * 51 + 128 };
+/* The most that the columns of a chunk of so many rows can need. A late row needs most: 35 bytes itself, 12
+ * for its tail, 4 for its status. */
+static inline size_t columns_max_bytes(uint32_t rows)
+{
+    return (size_t)rows * 51 + 128;
+}
 
-/* Writes the columns to `out`, which has room for COLUMNS_MAX_BYTES. Returns their size. */
+/* Writes the columns to `out`, which has room for columns_max_bytes(). Returns their size. */
 size_t columns_encode(const struct chunk *chunk, uint8_t *out);
 
 #endif

@@ -39,6 +39,8 @@ struct ct_limits {
     uint32_t open_calls; /* on one thread's stack */
     uint32_t contexts;   /* nodes of one thread's calling-context tree; beyond, new contexts are folded
                             into the node of their caller's and counted in ct_thread_state.folded */
+    uint32_t chunk_rows; /* rows at which a chunk ends; 0: CT_CHUNK_ROWS, which is also the most */
+    uint32_t keep_rows;  /* rows from which ct_trace_flush ends a chunk; 0: CT_CHUNK_KEEP_ROWS */
 };
 struct ct_trace;
 struct ct_trace *ct_trace_new(const struct ct_limits *limits); /* NULL: out of memory */
@@ -106,8 +108,8 @@ int ct_thread_restore(struct ct_trace *trace, uint32_t thread, const struct ct_t
 
 /* ---- chunks: completed calls as columns ----
  * A call that is entered gets a row in its thread's growing chunk; at its exit the row is completed. A
- * chunk ends at CT_CHUNK_ROWS rows. Rows of calls still open stay in it as open rows (status CT_OPEN, no
- * duration), and when such a call ends, a late row in the then growing chunk holds all of it. The rows of
+ * chunk ends at ct_limits.chunk_rows rows. Rows of calls still open stay in it as open rows (status CT_OPEN,
+ * no duration), and when such a call ends, a late row in the then growing chunk holds all of it. The rows of
  * a chunk are sorted by call number: first the late rows, then the calls entered while it grew, whose
  * numbers are consecutive. */
 enum { CT_CHUNK_ROWS = 65536, CT_CHUNK_KEEP_ROWS = 8192 };
@@ -144,7 +146,7 @@ struct ct_chunk {
     const uint64_t *function_max_ticks; /* longest duration */
 };
 /* Exports the growing chunks of all threads that changed since the last call: a chunk of at least
- * CT_CHUNK_KEEP_ROWS rows is made final, a smaller one goes on growing. Full chunks are exported by
+ * ct_limits.keep_rows rows is made final, a smaller one goes on growing. Full chunks are exported by
  * ct_trace_feed itself. */
 int ct_trace_flush(struct ct_trace *trace);
 /* Bytes held by chunks not yet dropped. */

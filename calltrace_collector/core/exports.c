@@ -39,8 +39,8 @@ int exports_reserve(struct exports *exports, uint64_t chunks, uint32_t functions
         exports->spare_functions = functions;
     }
     while (exports->spare_count < chunks) {
-        struct exported *spare =
-            malloc(sizeof(*spare) + (size_t)exports->spare_functions * FUNCTION_BYTES + COLUMNS_MAX_BYTES);
+        struct exported *spare = malloc(sizeof(*spare) + (size_t)exports->spare_functions * FUNCTION_BYTES +
+                                        columns_max_bytes(exports->chunk_rows));
         if (!spare)
             return CT_ENOMEM;
         spare->next = exports->spare;

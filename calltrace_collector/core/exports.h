@@ -20,6 +20,7 @@ struct exports {
     struct exported *spare;
     uint32_t spare_count;
     uint32_t spare_functions; /* how many functions each has room for */
+    uint32_t chunk_rows;      /* and rows */
 };
 
 void exports_free(struct exports *exports);

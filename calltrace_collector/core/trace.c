@@ -14,6 +14,11 @@ struct ct_trace *ct_trace_new(const struct ct_limits *limits)
     if (!trace)
         return NULL;
     trace->limits = *limits;
+    if (!limits->chunk_rows || limits->chunk_rows > CT_CHUNK_ROWS)
+        trace->limits.chunk_rows = CT_CHUNK_ROWS;
+    if (!limits->keep_rows)
+        trace->limits.keep_rows = CT_CHUNK_KEEP_ROWS;
+    trace->exports.chunk_rows = trace->limits.chunk_rows;
     if (getentropy(&trace->seed, sizeof(trace->seed)))
         trace->seed = (uintptr_t)trace; /* better than nothing */
     site_table_init(&trace->sites, trace->seed);
@@ -84,7 +89,7 @@ static int reserve(struct ct_trace *trace, struct thread *thread, const struct f
     if (!status)
         status = chunk_reserve(&thread->chunk, &need);
     if (!status)
-        status = exports_reserve(&trace->exports, rows / CT_CHUNK_ROWS, functions);
+        status = exports_reserve(&trace->exports, rows / trace->limits.chunk_rows, functions);
     if (!status)
         status = losses_reserve(&trace->losses, forecast->losses);
     return status;
@@ -150,15 +155,15 @@ int64_t ct_trace_feed(struct ct_trace *trace, const uint8_t *bytes, size_t size)
     return batch->events;
 }
 
-static int flush_thread(struct exports *exports, struct thread *thread, uint32_t functions)
+static int flush_thread(struct ct_trace *trace, struct thread *thread)
 {
     struct chunk *chunk = &thread->chunk;
     uint32_t rows = chunk_rows(chunk);
     if (rows && chunk->is_changed) {
-        int status = exports_reserve(exports, 1, functions);
+        int status = exports_reserve(&trace->exports, 1, trace->sites.functions);
         if (status)
             return status;
-        exports_add(exports, thread, rows >= CT_CHUNK_KEEP_ROWS);
+        exports_add(&trace->exports, thread, rows >= trace->limits.keep_rows);
     }
     if (!chunk_rows(chunk) && chunk->leads.capacity)
         chunk_shrink(chunk);
@@ -170,7 +175,7 @@ int ct_trace_flush(struct ct_trace *trace)
     for (uint32_t i = 0; i < trace->thread_count; i++) {
         if (!trace->threads[i])
             continue;
-        int status = flush_thread(&trace->exports, trace->threads[i], trace->sites.functions);
+        int status = flush_thread(trace, trace->threads[i]);
         if (status)
             return status;
     }

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from calltrace_collector.core.native import Bytes, check, ffi, lib
 from calltrace_collector.core.records import FRAME, LOSS, SITE
+from calltrace_collector.core.rows import CHUNK_ROWS
 
 __all__ = ["Chunk", "Limits", "ThreadState", "Trace"]
 
@@ -26,6 +27,8 @@ class Limits:
         open_calls: depth of a thread's stack.
         contexts: nodes of a thread's calling-context tree. Beyond, nothing is refused: a call whose context
             is new is counted in its caller's.
+        chunk_rows: rows at which a chunk ends.
+        keep_rows: rows from which Trace.flush ends a chunk.
     """
 
     threads: int = 1 << 20
@@ -33,6 +36,8 @@ class Limits:
     functions: int = 1 << 20
     open_calls: int = 1 << 24
     contexts: int = 1 << 18
+    chunk_rows: int = CHUNK_ROWS
+    keep_rows: int = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +118,8 @@ class Trace:
     def __init__(self, limits: Limits | None = None) -> None:
         limits = limits or Limits()
         bounds = ffi.new("struct ct_limits *")
-        bounds.threads, bounds.sites, bounds.functions = limits.threads, limits.sites, limits.functions
-        bounds.open_calls, bounds.contexts = limits.open_calls, limits.contexts
+        for name in Limits.__slots__:
+            setattr(bounds, name, getattr(limits, name))
         handle = lib.ct_trace_new(bounds)
         if not handle:
             raise MemoryError("trace")

@@ -3,7 +3,7 @@
 
 static void end_full_chunk(struct ct_trace *trace, struct thread *thread)
 {
-    if (chunk_rows(&thread->chunk) == CT_CHUNK_ROWS)
+    if (chunk_rows(&thread->chunk) == trace->limits.chunk_rows)
         exports_add(&trace->exports, thread, true);
 }
 

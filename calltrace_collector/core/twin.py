@@ -1,0 +1,328 @@
+"""What the C core does, said again in Python: the oracle of its tests.
+
+It keeps every call in a list and works out everything else from that list when asked, so that it shares no
+method with the core. It is slow, and meant for small traces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from calltrace_collector.core.trace import Limits
+
+__all__ = ["Call", "FunctionSums", "Refused", "Twin", "TwinThread"]
+
+RETURNED, ABANDONED, OPEN, CUT, LOST = 0, 2, 3, 5, 6
+MARK_ABANDONED, MARK_ORPHAN_EXIT, MARK_FRAME_DELTA, MARK_DROPPED, MARK_CUT, MARK_LOST_EXIT = range(1, 7)
+WORD = 2**64
+
+
+class Site(Protocol):
+    """Site of events.proto."""
+
+    @property
+    def function_address(self) -> int: ...
+    @property
+    def call_site_address(self) -> int: ...
+    @property
+    def frame_delta_bytes(self) -> int: ...
+
+
+class Mark(Protocol):
+    """Mark of events.proto."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def kind(self) -> int: ...
+    @property
+    def value(self) -> int: ...
+
+
+class Batch(Protocol):
+    """EventBatch of events.proto."""
+
+    @property
+    def thread(self) -> int: ...
+    @property
+    def ring_begin(self) -> int: ...
+    @property
+    def ring_end(self) -> int: ...
+    @property
+    def base_ticks(self) -> int: ...
+    @property
+    def first_site(self) -> int: ...
+    @property
+    def sites(self) -> Sequence[Site]: ...
+    @property
+    def dt(self) -> Sequence[int]: ...
+    @property
+    def op(self) -> Sequence[int]: ...
+    @property
+    def marks(self) -> Sequence[Mark]: ...
+
+
+class Refused(Exception):  # noqa: N818 - an answer, not an error of the twin's
+    """The batch must not be applied."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call; the attributes are those of the core's rows and frames."""
+
+    call: int
+    parent: Call | None
+    site: int
+    function: int
+    depth: int
+    start_ticks: int
+    stack_pointer: int
+    end_ticks: int = 0
+    status: int = OPEN
+    callees_cut: bool = False
+    callees: list[Call] = field(default_factory=list)
+
+    @property
+    def duration_ticks(self) -> int:
+        """From entry to end; 0 while open."""
+        return 0 if self.status == OPEN else self.end_ticks - self.start_ticks
+
+    @property
+    def child_ticks(self) -> int:
+        """Time in completed callees."""
+        return sum(callee.duration_ticks for callee in self.callees)
+
+    @property
+    def self_ticks(self) -> int:
+        """The duration less that of the callees; 0 while open."""
+        return 0 if self.status == OPEN else self.duration_ticks - self.child_ticks
+
+
+@dataclass(slots=True)
+class FunctionSums:
+    """The sums of a function on a thread, and the durations of its completed calls."""
+
+    calls: int = 0
+    total_ticks: int = 0
+    self_ticks: int = 0
+    durations: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class TwinThread:
+    """All calls of a thread, and its stack of open ones."""
+
+    last_ticks: int
+    stack_base: int
+    ring_end: int = 0
+    dropped: int = 0
+    orphan_exits: int = 0
+    cut: int = 0
+    calls: list[Call] = field(default_factory=list)
+    stack: list[Call] = field(default_factory=list)
+
+    def enter(self, site: int, function: int, frame_delta: int) -> None:
+        """A call begins."""
+        caller = self.stack[-1] if self.stack else None
+        above = caller.stack_pointer if caller else self.stack_base
+        call = Call(
+            call=len(self.calls) + 1,
+            parent=caller,
+            site=site,
+            function=function,
+            depth=len(self.stack),
+            start_ticks=self.last_ticks,
+            stack_pointer=(above - frame_delta) % WORD,
+        )
+        if caller:
+            caller.callees.append(call)
+        self.calls.append(call)
+        self.stack.append(call)
+
+    def end(self, status: int) -> None:
+        """The innermost call ends."""
+        call = self.stack.pop()
+        call.end_ticks = self.last_ticks
+        call.status = CUT if status == RETURNED and call.callees_cut else status
+
+    def contexts(self, limit: int) -> tuple[dict[tuple[int, ...], list[int]], int]:
+        """Sums by calling context.
+
+        Returns:
+            For each path of functions from the root: calls, total ticks, self ticks; and how many calls were
+            counted in their caller's because there were `limit` contexts already, the root included.
+        """
+        sums: dict[tuple[int, ...], list[int]] = {(): [0, 0, 0]}
+        path_of: dict[int, tuple[int, ...]] = {}
+        folded = 0
+        for call in self.calls:
+            above = path_of[call.parent.call] if call.parent else ()
+            path = (*above, call.function)
+            is_folded = path not in sums and len(sums) >= limit
+            if is_folded:
+                folded += 1
+                path = above
+            path_of[call.call] = path
+            context = sums.setdefault(path, [0, 0, 0])
+            context[0] += 1
+            context[1] += 0 if is_folded else call.duration_ticks
+            context[2] += call.self_ticks
+        return sums, folded
+
+    def functions(self) -> dict[int, FunctionSums]:
+        """Sums by function."""
+        sums: dict[int, FunctionSums] = {}
+        for call in self.calls:
+            function = sums.setdefault(call.function, FunctionSums())
+            function.calls += 1
+            function.self_ticks += call.self_ticks
+            if call.status == OPEN:
+                continue
+            function.durations.append(call.duration_ticks)
+            if not _is_recursive(call):
+                function.total_ticks += call.duration_ticks
+        return sums
+
+
+def _is_recursive(call: Call) -> bool:
+    above = call.parent
+    while above and above.function != call.function:
+        above = above.parent
+    return above is not None
+
+
+class Twin:
+    """The counterpart of Trace.
+
+    Args:
+        limits: how much the process may make us remember.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.threads: dict[int, TwinThread] = {}
+        self.sites: list[tuple[int, int, int, int]] = []  # as in the core's struct ct_site
+        self.function_count = 0
+        self.losses: list[tuple[int, int, int, int, int]] = []  # as in the core's struct ct_loss
+        self._function_of: dict[int, int] = {}
+
+    def declare_thread(self, thread: int, started_ticks: int, stack_base: int) -> None:
+        """Makes a thread known."""
+        self.threads.setdefault(thread, TwinThread(started_ticks, stack_base))
+
+    def forget_addresses(self) -> None:
+        """Addresses seen from now on are other functions."""
+        self._function_of.clear()
+
+    def feed(self, batch: Batch) -> int:
+        """Applies a batch, all of it or nothing; returns the number of its events.
+
+        Raises:
+            Refused: it must not be applied.
+        """
+        self._check(batch)
+        for site in batch.sites:
+            function = self._function_of.get(site.function_address)
+            if function is None:
+                function = self._function_of[site.function_address] = self.function_count
+                self.function_count += 1
+            self.sites.append(
+                (site.function_address, site.call_site_address, site.frame_delta_bytes, function)
+            )
+        thread = self.threads[batch.thread]
+        for index in range(len(batch.dt) + 1):
+            delta = None
+            for mark in batch.marks:
+                if mark.index == index and mark.kind == MARK_FRAME_DELTA:
+                    delta = mark.value
+                elif mark.index == index:
+                    self._apply_mark(batch.thread, mark)
+            if index < len(batch.dt):
+                self._apply_event(thread, batch.dt[index], batch.op[index], delta)
+        thread.ring_end = batch.ring_end
+        return len(batch.dt)
+
+    def _apply_event(self, thread: TwinThread, dt: int, op: int, frame_delta: int | None) -> None:
+        thread.last_ticks += dt
+        if not op:
+            thread.end(RETURNED)
+            return
+        _, _, usual_delta, function = self.sites[op - 1]
+        thread.enter(op - 1, function, usual_delta if frame_delta is None else frame_delta)
+
+    def _apply_mark(self, number: int, mark: Mark) -> None:
+        thread = self.threads[number]
+        innermost = thread.stack[-1] if thread.stack else None
+        if mark.kind in {MARK_ABANDONED, MARK_LOST_EXIT}:
+            for _ in range(mark.value):
+                thread.end(ABANDONED if mark.kind == MARK_ABANDONED else LOST)
+        elif mark.kind == MARK_CUT:
+            thread.cut += mark.value
+            if innermost:
+                innermost.callees_cut = True
+        else:
+            if mark.kind == MARK_DROPPED:
+                thread.dropped += mark.value
+            else:
+                thread.orphan_exits += 1
+            call = innermost.call if innermost else 0
+            self.losses.append((number, mark.kind, call, thread.last_ticks, mark.value))
+
+    def _check(self, batch: Batch) -> None:
+        thread = self.threads.get(batch.thread)
+        if thread is None:
+            raise Refused("thread")
+        if batch.ring_begin != thread.ring_end or batch.base_ticks != thread.last_ticks:
+            raise Refused("order")
+        if batch.ring_end < batch.ring_begin or thread.last_ticks + sum(batch.dt) >= WORD:
+            raise Refused("range")
+        if len(batch.dt) != len(batch.op):
+            raise Refused("columns")
+        self._check_sites(batch)
+        indices = [mark.index for mark in batch.marks]
+        if indices != sorted(indices) or any(index > len(batch.dt) for index in indices):
+            raise Refused("marks")
+        self._check_depth(batch, len(thread.stack))
+
+    def _check_sites(self, batch: Batch) -> None:
+        if batch.sites and batch.first_site != len(self.sites):
+            raise Refused("order")
+        if any(site.function_address == 0 for site in batch.sites):
+            raise Refused("address")
+        count = len(self.sites) + len(batch.sites)
+        if any(op > count for op in batch.op):
+            raise Refused("site")
+        new = {site.function_address for site in batch.sites} - self._function_of.keys()
+        if batch.sites and (
+            count > self.limits.sites or self.function_count + len(new) > self.limits.functions
+        ):
+            raise Refused("limit")
+
+    def _check_depth(self, batch: Batch, depth: int) -> None:
+        for index in range(len(batch.dt) + 1):
+            for mark in batch.marks:
+                if mark.index == index:
+                    depth -= _calls_ended(mark, depth, batch)
+            if index < len(batch.dt):
+                depth += 1 if batch.op[index] else -1
+            if depth < 0:
+                raise Refused("stack")
+            if depth > self.limits.open_calls:
+                raise Refused("limit")
+
+
+def _calls_ended(mark: Mark, depth: int, batch: Batch) -> int:
+    """How many calls a mark ends, after checking it."""
+    if not MARK_ABANDONED <= mark.kind <= MARK_LOST_EXIT:
+        raise Refused("mark")
+    if mark.kind == MARK_FRAME_DELTA and (mark.index == len(batch.dt) or not batch.op[mark.index]):
+        raise Refused("mark")
+    if mark.kind in {MARK_ABANDONED, MARK_DROPPED, MARK_CUT, MARK_LOST_EXIT} and not mark.value:
+        raise Refused("mark")
+    if mark.kind not in {MARK_ABANDONED, MARK_LOST_EXIT}:
+        return 0
+    if mark.value > depth:
+        raise Refused("stack")
+    return mark.value

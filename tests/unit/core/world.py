@@ -1,0 +1,362 @@
+"""A traced process that lives in the core and in its twin at once, and the comparison of the two."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from calltrace_collector.core import (
+    Chunk,
+    Limits,
+    Profile,
+    Rows,
+    ThreadState,
+    Trace,
+    decode_chunk,
+    decode_profile,
+)
+from calltrace_collector.core.twin import OPEN, Call, FunctionSums, Twin, TwinThread
+from calltrace_collector.wire._pb.calltrace.v1 import events_pb2
+
+STARTED, STACK_BASE = 1_000, 0x7FFF_0000
+THREADS = 3
+
+Action = tuple[str, int, int]
+"""What happens, a small number whose meaning depends on that, and the ticks since the event before."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """Events of a thread that have not been sent."""
+
+    dt: list[int] = field(default_factory=list)
+    calls: list[tuple[int, int] | None] = field(default_factory=list)  # function, call site; None: exit
+    marks: list[tuple[int, int, int]] = field(default_factory=list)
+    depth: int = 0
+    words: int = 0
+
+
+class World:
+    """Makes batches of actions, feeds them to core and twin, and compares what these make of them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.core = Trace(limits)
+        self.twin = Twin(limits)
+        self.chunks: dict[tuple[int, int], Chunk] = {}
+        self.pending = [Pending() for _ in range(THREADS)]
+        self.site_of: dict[tuple[int, int], int] = {}
+        self.cleaned: dict[int, npt.NDArray[np.void]] = {}
+        self.losses: list[tuple[int, ...]] = []
+        for thread in range(THREADS):
+            self.core.declare_thread(thread, STARTED, STACK_BASE)
+            self.twin.declare_thread(thread, STARTED, STACK_BASE)
+
+    # ---- actions ----
+
+    def act(self, actions: Iterable[Action]) -> None:
+        """Does what can be done of the actions, all on one thread until the next ("thread", n, 0)."""
+        thread = 0
+        for kind, number, dt in actions:
+            if kind == "thread":
+                thread = number % THREADS
+            elif kind == "send":
+                self.send(thread)
+            elif kind == "flush":
+                self.core.flush()
+                self.drain()
+            elif kind == "clean":
+                self.clean(thread)
+            elif kind == "restart":
+                self.restart()
+            elif kind == "forget":
+                self.forget()
+            else:
+                _add_event(self.pending[thread], kind, number, dt)
+
+    def batch(self, thread: int) -> events_pb2.EventBatch:
+        """The thread's pending events as a batch, to be applied at once; they are not pending any more."""
+        pending, twin = self.pending[thread], self.twin.threads[thread]
+        first_site = len(self.twin.sites)
+        sites: list[events_pb2.Site] = []
+        op: list[int] = []
+        for call in pending.calls:
+            if call and call not in self.site_of:
+                self.site_of[call] = first_site + len(sites)
+                delta = (call[0] * 40503 + call[1]) % 4096 - 1024
+                sites.append(
+                    events_pb2.Site(
+                        function_address=call[0], call_site_address=call[1], frame_delta_bytes=delta
+                    )
+                )
+            op.append(self.site_of[call] + 1 if call else 0)
+        batch = events_pb2.EventBatch(
+            thread=thread,
+            ring_begin=twin.ring_end,
+            ring_end=twin.ring_end + 3 * len(op),
+            base_ticks=twin.last_ticks,
+            first_site=first_site,
+            sites=sites,
+            dt=pending.dt,
+            op=op,
+            marks=[
+                events_pb2.Mark(index=index, kind=kind, value=value)  # type: ignore[arg-type]
+                for index, kind, value in pending.marks
+            ],
+        )
+        self.pending[thread] = Pending(depth=pending.depth)
+        return batch
+
+    def send(self, thread: int) -> None:
+        """Applies the thread's pending events."""
+        batch = self.batch(thread)
+        assert self.core.feed(batch.SerializeToString()) == self.twin.feed(batch) == len(batch.dt)
+        self.drain()
+
+    def drain(self) -> None:
+        """Takes what the core has exported."""
+        for chunk in self.core.take_chunks():
+            before = self.chunks.get((chunk.thread, chunk.number))
+            assert before is None or not before.is_final
+            self.chunks[chunk.thread, chunk.number] = chunk
+        assert self.core.pending_bytes == 0
+        self.losses += [tuple(loss) for loss in self.core.take_losses().tolist()]
+
+    def clean(self, thread: int) -> None:
+        """The state is stored."""
+        self.core.clean(thread)
+        assert not self.core.thread(thread).is_dirty
+        self.cleaned[thread] = self.core.frames(thread)
+
+    def forget(self) -> None:
+        """A module was unloaded."""
+        self.core.forget_addresses()
+        self.twin.forget_addresses()
+        self.site_of.clear()
+
+    def restart(self) -> None:
+        """Stores everything, and carries on with a new core that has been given what was stored."""
+        for thread in range(THREADS):
+            self.send(thread)
+        self.core.flush()
+        self.drain()
+        old, self.core = self.core, Trace(self.limits)
+        self.core.restore_sites(old.sites())
+        for thread, state in old.threads():
+            self.core.declare_thread(thread, 5, 5)
+            self.core.restore_thread(thread, state, old.frames(thread), old.profile(thread))
+            self.clean(thread)
+        self.forget()
+
+    # ---- comparison ----
+
+    def check(self) -> None:
+        """Sends what is pending, and compares everything."""
+        for thread in range(THREADS):
+            self.send(thread)
+        self.core.flush()
+        self.drain()
+        assert self.core.site_count == len(self.twin.sites)
+        assert self.core.function_count == self.twin.function_count
+        assert [site[:4] for site in self.core.sites().tolist()] == self.twin.sites
+        assert self.losses == self.twin.losses
+        for thread, twin in self.twin.threads.items():
+            self._check_state(thread, twin)
+            self._check_calls(thread, twin)
+            profile = decode_profile(self.core.profile(thread))
+            check_contexts(profile, twin, self.limits.contexts)
+            check_functions(profile, twin.functions())
+
+    def _check_state(self, thread: int, twin: TwinThread) -> None:
+        state = self.core.thread(thread)
+        assert state == ThreadState(
+            calls=len(twin.calls),
+            last_ticks=twin.last_ticks,
+            ring_end=twin.ring_end,
+            stack_base=STACK_BASE,
+            dropped=twin.dropped,
+            orphan_exits=twin.orphan_exits,
+            cut=twin.cut,
+            folded=twin.contexts(self.limits.contexts)[1],
+            depth=len(twin.stack),
+            changed_from=state.changed_from,
+            next_chunk=1 + max((number for owner, number in self.chunks if owner == thread), default=-1),
+            is_dirty=state.is_dirty,
+        )
+        frames = self.core.frames(thread)
+        assert frames.tolist() == [
+            (call.call, call.start_ticks, call.child_ticks, call.stack_pointer, call.site, call.callees_cut)
+            for call in twin.stack
+        ]
+        assert (
+            self.core.frames(thread, len(frames) // 2, 1 if len(frames) else 0).tolist()
+            == frames[len(frames) // 2 : len(frames) // 2 + 1].tolist()
+        )
+        if thread in self.cleaned:
+            unchanged = state.changed_from
+            assert frames[:unchanged].tolist() == self.cleaned[thread][:unchanged].tolist()
+        else:
+            assert state.changed_from == 0
+
+    def _check_calls(self, thread: int, twin: TwinThread) -> None:
+        found: dict[int, tuple[int, ...]] = {}
+        for (owner, _), chunk in sorted(self.chunks.items()):
+            if owner != thread:
+                continue
+            rows = decode(chunk)
+            check_chunk(chunk, rows, twin)
+            for row in table(rows):
+                # An open row is replaced by a late one, nothing else is said twice.
+                assert row[0] not in found or (found[row[0]][-1] == OPEN and row[-1] != OPEN)
+                found[row[0]] = row
+        assert [found[call] for call in sorted(found)] == [expected_row(call) for call in twin.calls]
+
+
+def _add_event(pending: Pending, kind: str, number: int, dt: int) -> None:
+    """Adds an event or mark, when it is possible."""
+    index = len(pending.dt)
+    if kind == "enter":
+        pending.calls.append((0x1000 + number // 2, number))
+        pending.dt.append(dt)
+        pending.depth += 1
+    elif kind == "dive":
+        for step in range(8 * number):
+            _add_event(pending, "enter", step % (number + 1), dt >> 8)
+    elif kind == "rise":
+        for _ in range(8 * number):
+            _add_event(pending, "exit", 0, dt >> 8)
+    elif kind == "exit" and pending.depth:
+        pending.calls.append(None)
+        pending.dt.append(dt)
+        pending.depth -= 1
+    elif kind in {"abandon", "lose"} and pending.depth:
+        ended = 1 + number * 3 % pending.depth
+        pending.marks.append((index, 1 if kind == "abandon" else 6, ended))
+        pending.depth -= ended
+    elif kind == "move":
+        pending.marks.append((index, 3, dt * 16 - number & 2**64 - 1))
+        _add_event(pending, "enter", number, dt)
+    elif kind in {"orphan", "drop", "cut"}:
+        pending.marks.append((index, {"orphan": 2, "drop": 4, "cut": 5}[kind], number + 1))
+
+
+def decode(chunk: Chunk) -> Rows:
+    """The chunk's rows."""
+    return decode_chunk(
+        chunk.columns,
+        rows=chunk.rows,
+        late_rows=chunk.late_rows,
+        first_call=chunk.first_call,
+        base_call=chunk.base_call,
+    )
+
+
+def table(rows: Rows) -> list[tuple[int, ...]]:
+    """The rows as tuples, in the order of the attributes."""
+    columns = [getattr(rows, name).tolist() for name in Rows.__slots__]
+    return list(zip(*columns, strict=True))
+
+
+def expected_row(call: Call) -> tuple[int, ...]:
+    """What a chunk should say of the call."""
+    return (
+        call.call,
+        call.parent.call if call.parent else 0,
+        call.site,
+        call.depth,
+        call.start_ticks,
+        call.duration_ticks,
+        call.self_ticks,
+        call.status,
+    )
+
+
+def check_chunk(chunk: Chunk, rows: Rows, twin: TwinThread) -> None:
+    """What a chunk says of itself agrees with its rows."""
+    late, calls = chunk.late_rows, rows.call.tolist()
+    assert chunk.rows == len(rows) > 0
+    assert chunk.open_rows == np.count_nonzero(rows.status == OPEN)
+    assert calls == sorted(set(calls))
+    assert not np.any(rows.status[:late] == OPEN)
+    assert (chunk.late_first_call, chunk.late_last_call) == ((calls[0], calls[late - 1]) if late else (0, 0))
+    assert calls[late:] == list(range(chunk.first_call, chunk.first_call + chunk.rows - late))
+    assert chunk.first_call != 0 or late == chunk.rows
+    assert chunk.min_depth == min(rows.depth)
+    assert chunk.max_depth == max(rows.depth)
+    assert chunk.start_ticks == min(rows.start_ticks)
+    assert chunk.end_ticks == max(rows.start_ticks + rows.duration_ticks)
+    assert set(rows.parent[rows.depth == chunk.min_depth].tolist()) == {chunk.base_call}
+
+    expected: dict[int, list[int]] = {}
+    for call, status, duration in zip(calls, rows.status, rows.duration_ticks.tolist(), strict=True):
+        if status != OPEN:
+            sums = expected.setdefault(twin.calls[call - 1].function, [0, 0])
+            sums[0] += 1
+            sums[1] = max(sums[1], duration)
+    found = zip(chunk.function.tolist(), chunk.function_calls, chunk.function_max_ticks, strict=True)
+    assert {function: [calls, longest] for function, calls, longest in found} == expected
+    assert len(chunk.function) == len(expected)
+
+
+def check_contexts(profile: Profile, twin: TwinThread, limit: int) -> None:
+    """The profile's calling-context tree is that of the calls."""
+    paths: list[tuple[int, ...]] = []
+    found: dict[tuple[int, ...], list[int]] = {}
+    for parent, function, *sums in profile.contexts.tolist():
+        assert parent < len(paths) or not paths
+        paths.append((*paths[parent], function) if paths else ())
+        assert paths[-1] not in found
+        found[paths[-1]] = sums
+    assert found == twin.contexts(limit)[0]
+
+
+def check_functions(profile: Profile, expected: dict[int, FunctionSums]) -> None:
+    """The profile's sums by function are those of the calls."""
+    end = 0
+    seen = set()
+    for function, buckets, calls, completed, total, self_ticks, least, most in profile.functions.tolist():
+        sums = expected[function]
+        assert (calls, completed) == (sums.calls, len(sums.durations))
+        assert (total, self_ticks) == (sums.total_ticks, sums.self_ticks)
+        assert (least, most) == (min(sums.durations, default=0), max(sums.durations, default=0))
+        start, end = end, end + buckets
+        check_histogram(
+            profile.bucket_low_ticks[start:end].tolist(),
+            profile.bucket_calls[start:end].tolist(),
+            sums.durations,
+        )
+        seen.add(function)
+    assert seen == expected.keys()
+    assert len(profile.functions) == len(seen)
+    assert end == len(profile.bucket_calls) == len(profile.bucket_low_ticks)
+
+
+def check_histogram(lows: list[int], calls: list[int], durations: list[int]) -> None:
+    """Each duration is counted in a bucket that begins less than 1/16 below it."""
+    assert lows == sorted(set(lows))
+    expected: dict[int, int] = dict.fromkeys(lows, 0)
+    for duration in durations:
+        low = lows[bisect.bisect_right(lows, duration) - 1]
+        assert low <= duration
+        assert duration == low or (duration - low) * 16 < low
+        expected[low] += 1
+    assert expected == dict(zip(lows, calls, strict=True))
+
+
+def snapshot(core: Trace) -> Any:
+    """All that a core says of itself, without changing it."""
+    threads = dict(core.threads())
+    return (
+        core.site_count,
+        core.function_count,
+        core.sites().tobytes(),
+        threads,
+        [core.frames(thread).tobytes() for thread in threads],
+        [core.profile(thread) for thread in threads],
+        core.pending_bytes,
+    )
