@@ -31,15 +31,14 @@ class Committer:
 
     Args:
         sink: where commits go.
-        on_committed: called from the committer's thread with a session and the sequence number up to which
-            it is now stored.
+        on_committed: called from the committer's thread with a session and its commit that is now stored.
         on_message: called with one line for the user when the store refuses, and when it works again.
     """
 
     def __init__(
         self,
         sink: Sink,
-        on_committed: Callable[[IngestSession, int], None],
+        on_committed: Callable[[IngestSession, Commit], None],
         on_message: Callable[[str], None],
     ) -> None:
         self._sink = sink
@@ -53,6 +52,11 @@ class Committer:
         self._taken: list[tuple[IngestSession, Commit]] = []
         self._refused = False
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the store has refused the last commit."""
+        return self._refused
 
     def start(self) -> None:
         """Starts the thread."""
@@ -126,7 +130,7 @@ class Committer:
             return False
         taken, self._taken = self._taken, []
         for session, commit in taken:
-            self._on_committed(session, commit.sequence)
+            self._on_committed(session, commit)
         with self._wake:
             for session, commit in taken:
                 if commit.end is not None:

@@ -20,7 +20,7 @@ from calltrace_collector.ingest.registry import Registry
 from calltrace_collector.ingest.service import IngestService
 from calltrace_collector.ingest.session import IngestSession
 from calltrace_collector.ingest.symbolizer import Symbolizer
-from calltrace_collector.model.commit import Sink
+from calltrace_collector.model.commit import Commit, Sink
 from calltrace_collector.symbols.resolver import Resolver
 
 __all__ = ["ServeOptions", "serve"]
@@ -39,15 +39,14 @@ class ServeOptions:
 
     Attributes:
         socket: path of the unix socket.
-        until_idle: end by itself when whoever holds the other end of `lifeline_fd` has let go, and no
-            process is being traced any more.
-        lifeline_fd: one end of a stream socket pair: a byte is written to it once agents can connect.
+        ready_fd: the writing end of a pipe, to which a line is written once agents can connect.
+        until_idle: end by itself when the pipe's reading end is closed and no process is traced any more.
         shm_directories: where agents keep their session directories.
     """
 
     socket: Path
     until_idle: bool = False
-    lifeline_fd: int | None = None
+    ready_fd: int | None = None
     shm_directories: tuple[Path, ...] = (Path("/dev/shm"),)  # noqa: S108 -- where agents keep them by default
 
 
@@ -80,12 +79,13 @@ class _Server:
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def _on_committed(self, session: IngestSession, sequence: int) -> None:
+    def _on_committed(self, session: IngestSession, commit: Commit) -> None:
         """In the committer's thread: a session's commit is stored."""
-        opened = self._registry.committed(session, sequence)
+        opened = self._registry.committed(session, commit.sequence)
         if opened is not None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._service.committed, opened)
-        self._symbolizer.ask()
+        if commit.sites:
+            self._symbolizer.ask()
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -102,8 +102,8 @@ class _Server:
         self._symbolizer.start()
         self._committer.start()
         chores = [asyncio.create_task(self._finisher.adopt_forever())]
-        if self._options.lifeline_fd is not None:
-            os.write(self._options.lifeline_fd, b"\n")
+        if self._options.ready_fd is not None:
+            os.write(self._options.ready_fd, b"\n")
         if self._options.until_idle:
             chores.append(asyncio.create_task(self._stop_when_idle()))
         await self._stop.wait()
@@ -122,8 +122,8 @@ class _Server:
         self._workers.shutdown()
 
     async def _stop_when_idle(self) -> None:
-        if self._options.lifeline_fd is not None:
-            await self._lifeline_end(self._options.lifeline_fd)
+        if self._options.ready_fd is not None:
+            await self._lifeline_end(self._options.ready_fd)
         quiet_s = 0.0
         while quiet_s < IDLE_S:
             await asyncio.sleep(IDLE_S / 10)
@@ -134,6 +134,6 @@ class _Server:
     async def _lifeline_end(self, fd: int) -> None:
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
-        loop.add_reader(fd, ended.set)  # nothing is ever sent: readable means the other end is closed
+        loop.add_reader(fd, ended.set)  # a pipe's writing end has news only when the reader is gone
         await ended.wait()
         loop.remove_reader(fd)

@@ -152,8 +152,11 @@ class IngestService:
             await stream.acknowledge()
 
     async def _acknowledge_all(self, stream: _Stream) -> None:
-        """Waits until everything that was received is stored, and says so."""
-        while stream.opened.committed < stream.opened.session.received:
+        """Waits until everything that was received is stored, and says so.
+
+        A store that refuses is not waited for: the agent keeps what is not acknowledged.
+        """
+        while stream.opened.committed < stream.opened.session.received and not self._committer.is_refused:
             stream.grew.clear()
             self._committer.hurry()
             await stream.grew.wait()
