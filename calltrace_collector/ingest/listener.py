@@ -35,9 +35,11 @@ def private_socket(path: Path) -> Iterator[None]:
     lock = _lock(path)
     try:
         _remove_stale(path)
-        yield
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
     finally:
-        path.unlink(missing_ok=True)
         os.close(lock)
 
 

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from calltrace_collector.errors import ProtocolError
+from calltrace_collector.ingest.session import IngestSession
+from calltrace_collector.model.commit import Commit, Place, SavedProcess
+from calltrace_collector.store.writer import Writer
+from tests.unit.ingest.builders import FUNCTION, Script, process_info
+
+NEW = SavedProcess(process=1, sequence=0, ended=False)
+
+
+def session() -> IngestSession:
+    return IngestSession(process_info(), NEW)
+
+
+def commit_of(taken: IngestSession) -> Commit:
+    commit = taken.take_commit()
+    assert commit is not None
+    return commit
+
+
+def test_messages_become_one_commit() -> None:
+    script, taking = Script(), session()
+    for message in (script.module(0, 0x400000), script.thread(), script.batch(1, 1, 0, 0, new_sites=1)):
+        taking.receive(message)
+    commit = commit_of(taking)
+    assert commit.sequence == 3
+    assert [module.path for module in commit.modules] == ["/lib/0.so"]
+    assert [(site.function_address, site.function_place) for site in commit.sites] == [
+        (FUNCTION, Place(0, FUNCTION - 0x400000))
+    ]
+    assert [chunk.rows for chunk in commit.chunks] == [2]
+    assert [(progress.calls, progress.depth) for progress in commit.progress] == [(2, 0)]
+    assert taking.take_commit() is None
+
+
+def test_what_was_taken_before_is_passed_over() -> None:
+    script, taking = Script(), session()
+    messages = [script.thread(), script.batch(1, 0, new_sites=1), script.batch(1)]
+    for message in messages + messages:
+        taking.receive(message)
+    assert commit_of(taking).progress[0].calls == 2
+    assert taking.received == 3
+
+
+def test_a_missing_message_is_refused() -> None:
+    script, taking = Script(), session()
+    script.thread()
+    with pytest.raises(ProtocolError, match="message 2 after 0"):
+        taking.receive(script.batch(1, new_sites=1))
+
+
+def test_a_refused_batch_leaves_nothing_behind() -> None:
+    script, taking = Script(), session()
+    taking.receive(script.thread())
+    with pytest.raises(ProtocolError):
+        taking.receive(script.batch(0))
+    assert taking.received == 1
+    commit = commit_of(taking)
+    assert not commit.chunks
+    assert commit.progress == []
+
+
+def test_an_address_means_the_module_that_was_there_when_it_was_seen() -> None:
+    script, taking = Script(), session()
+    taking.receive(script.thread())
+    taking.receive(script.module(0, 0x400000))
+    taking.receive(script.batch(1, 0, new_sites=1))
+    taking.receive(script.module(0, 0x400000, unloaded_ticks=9))
+    taking.receive(script.module(1, 0x400000))
+    taking.receive(script.batch(2, 0, new_sites=1))
+    sites = commit_of(taking).sites
+    assert [(site.function, site.function_place) for site in sites] == [
+        (0, Place(0, FUNCTION - 0x400000)),
+        (1, Place(1, FUNCTION - 0x400000)),
+    ]
+
+
+def test_a_session_goes_on_where_the_store_left_it(tmp_path: Path) -> None:
+    ops = [1, 2, 2, 0, 1, 0, 0, 2]
+    rest = [0, 1, 0, 0, 2, 0]
+    whole_script, whole = Script(), session()
+    for message in (whole_script.thread(), whole_script.batch(*ops, new_sites=2), whole_script.batch(*rest)):
+        whole.receive(message)
+
+    with Writer(str(tmp_path / "calls.db")) as writer:
+        script = Script()
+        first = IngestSession(process_info(), writer.open_process(process_info()))
+        first.receive(script.thread())
+        first.receive(script.batch(*ops, new_sites=2))
+        writer.commit([commit_of(first)])
+        saved = writer.open_process(process_info())
+        assert saved.sequence == 2
+        second = IngestSession(process_info(), saved)
+        second.receive(script.batch(*rest))
+        resumed = commit_of(second)
+    expected = commit_of(whole)
+    assert resumed.progress[0].calls == expected.progress[0].calls
+    assert resumed.progress[0].depth == expected.progress[0].depth
+    assert resumed.progress[0].profile == expected.progress[0].profile
