@@ -48,7 +48,7 @@ def require_current(engine: Engine) -> None:
     if found != HEAD:
         raise SchemaError(
             f"{shown(engine.url)} has schema {found}, this version needs {HEAD}: "
-            "run calltrace-collector migrate --db with it"
+            "run calltrace-collector migrate with the same --db"
         )
 
 
@@ -71,7 +71,7 @@ def prepare(engine: Engine) -> None:
     _refuse_newer(engine, found)
     raise SchemaError(
         f"{shown(engine.url)} has schema {found or 'none'}, this version needs {HEAD}: "
-        "run calltrace-collector migrate --db with it"
+        "run calltrace-collector migrate with the same --db"
     )
 
 

@@ -10,7 +10,8 @@ from calltrace_collector.model.commit import ChunkRow, Commit
 from calltrace_collector.store import models
 from calltrace_collector.store.batches import batches
 from calltrace_collector.store.chunk_ids import new_chunk_ids
-from calltrace_collector.store.write.upsert import upsert
+from calltrace_collector.store.types import signed
+from calltrace_collector.store.write.upsert import upsert, upsert_tuples
 
 _Key = tuple[int, int, int]
 
@@ -31,17 +32,12 @@ def store_chunks(connection: Connection, commits: Sequence[Commit]) -> None:
     columns = [{"chunk_id": ids[key], "columns": chunk.columns} for key, chunk in chunks.items()]
     upsert(connection, models.ChunkColumns, columns)
     functions = [
-        {
-            "process_id": key[0],
-            "function": function,
-            "chunk_id": ids[key],
-            "calls": calls,
-            "max_ticks": max_ticks,
-        }
+        (key[0], function, ids[key], calls, signed(max_ticks))
         for key, chunk in chunks.items()
         for function, calls, max_ticks in chunk.functions
     ]
-    upsert(connection, models.ChunkFunction, functions)
+    names = ("process_id", "function", "chunk_id", "calls", "max_ticks")
+    upsert_tuples(connection, models.ChunkFunction, names, functions)
 
 
 def _ids(connection: Connection, keys: Sequence[_Key]) -> dict[_Key, int]:

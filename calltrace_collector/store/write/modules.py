@@ -55,7 +55,8 @@ def _store_files(connection: Connection, modules: Sequence[tuple[int, ModuleInfo
         }
         for process, module in modules
     }
-    upsert(connection, models.ModuleFile, list(rows.values()), keys=("identity",))
+    # In order, so that collectors that store the same files at once wait for each other one way.
+    upsert(connection, models.ModuleFile, [rows[key] for key in sorted(rows)], keys=("identity",))
     found: dict[str, int] = {}
     missed: list[int] = []
     for some in batches(list(rows)):

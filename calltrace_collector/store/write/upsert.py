@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Dialect, Table, bindparam, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 
 from calltrace_collector.store.models import Base
@@ -49,6 +49,41 @@ def upsert(
     keys = keys or _primary_key(model)
     updated = tuple(name for name in rows[0] if name not in keys)
     connection.execute(_upsert(model, connection.dialect.name, keys, updated), rows)
+
+
+def upsert_tuples(
+    connection: Connection, model: type[Base], columns: tuple[str, ...], rows: Sequence[tuple[int, ...]]
+) -> None:
+    """Does what upsert does, for many rows of numbers: in less than half the time.
+
+    Nothing converts the values: those of type U64 must be `signed`.
+    """
+    if rows:
+        connection.exec_driver_sql(_sql(model, connection.dialect.name, columns), list(rows))
+
+
+@lru_cache(maxsize=128)
+def _sql(model: type[Base], dialect: str, columns: tuple[str, ...]) -> str:
+    """An upsert with a positional parameter for each of the columns, in their order."""
+    keys = _primary_key(model)
+    statement = _upsert(model, dialect, keys, tuple(name for name in columns if name not in keys))
+    values: dict[str, Any] = {name: bindparam(name, required=True) for name in columns}
+    compiled = statement.values(values).compile(dialect=_POSITIONAL[dialect])
+    assert compiled.positiontup is not None  # noqa: S101 for the type checker: the dialect is positional
+    assert tuple(compiled.positiontup) == columns, "the insert has the columns in another order"  # noqa: S101
+    return str(compiled)
+
+
+def _dialect(url: str, paramstyle: str) -> Dialect:
+    make: Any = make_url(url).get_dialect()
+    dialect: Dialect = make(paramstyle=paramstyle)
+    return dialect
+
+
+_POSITIONAL = {
+    "sqlite": _dialect("sqlite://", "qmark"),
+    "postgresql": _dialect("postgresql+psycopg://", "format"),
+}
 
 
 def insert_missing(

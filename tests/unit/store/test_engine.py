@@ -46,7 +46,7 @@ def test_settings_of_writer_and_file(path: Path, writer: Writer) -> None:
         "journal_mode": "wal",
         "synchronous": 1,
         "foreign_keys": 1,
-        "page_size": 8192,
+        "page_size": 4096,
         "auto_vacuum": 2,
     }
     with closing(sqlite3.connect(path)) as connection:
@@ -95,7 +95,7 @@ def test_damaged_database(path: Path) -> None:
     with Writer(str(path)) as writer:
         writer.open_process(process_info())
     content = bytearray(path.read_bytes())
-    content[8192 * 2 :] = os.urandom(len(content) - 8192 * 2)
+    content[4096 * 2 :] = os.urandom(len(content) - 4096 * 2)
     path.write_bytes(content)
     # Opening it fails or the first question does, as the bytes have it.
     with pytest.raises(StoreError) as caught, Reader(str(path)) as reader:

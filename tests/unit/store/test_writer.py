@@ -320,11 +320,11 @@ def test_module_without_build_id_is_the_process_s_own(path: Path, writer: Writer
     for name in ("a", "b"):
         process = writer.open_process(process_info(name)).process
         writer.commit([Commit(process, 1, modules=modules)])
-    assert rows_of(path, "SELECT process_id, number, module_file_id FROM process_module") == [
-        (1, 0, 1),
-        (1, 1, 2),
-        (2, 0, 3),
-        (2, 1, 4),
+    assert rows_of(path, "SELECT process_id, number, module_file_id FROM process_module ORDER BY 1, 2") == [
+        (1, 0, 2),
+        (1, 1, 1),
+        (2, 0, 4),
+        (2, 1, 3),
     ]
 
 
