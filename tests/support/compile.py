@@ -1,4 +1,4 @@
-"""Compiles the C programs that tests run."""
+"""Compiles the C and C++ programs that tests run."""
 
 import os
 import shlex
@@ -28,9 +28,19 @@ def compile_c(sources: Sequence[Path], output: Path, flags: Sequence[str] = ("-O
     Raises:
         CompileError: With the compiler's output.
     """
+    compiler = shlex.split(os.environ.get("CC", "gcc"))
+    return _compile([*compiler, "-std=gnu11", "-D_GNU_SOURCE"], sources, output, flags)
+
+
+def compile_cxx(sources: Sequence[Path], output: Path, flags: Sequence[str] = ("-O2",)) -> Path:
+    """Compiles and links C++ sources as compile_c does C; the compiler is that of CXX, else g++."""
+    return _compile([*shlex.split(os.environ.get("CXX", "g++")), "-std=gnu++17"], sources, output, flags)
+
+
+def _compile(compiler: Sequence[str], sources: Sequence[Path], output: Path, flags: Sequence[str]) -> Path:
     command = [
-        *shlex.split(os.environ.get("CC", "gcc")),
-        *("-std=gnu11", "-D_GNU_SOURCE", "-g", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}"),
+        *compiler,
+        *("-g", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}"),
         *flags,
         *("-o", str(output)),
         *(str(ROOT / source) for source in sources),
