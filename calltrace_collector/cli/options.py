@@ -48,3 +48,17 @@ def output_format(*formats: str, explained: str = "How to print it.") -> Callabl
         show_default=True,
         help=explained,
     )
+
+
+def of_process(function: F) -> F:
+    """Adds --process and --pid (as `process` and `pid`): the process that is asked about."""
+    by_pid = click.option(
+        "--pid", metavar="N", type=click.IntRange(min=1), help="The newest process with this process id."
+    )
+    by_id = click.option(
+        "--process",
+        metavar="ID",
+        type=click.IntRange(min=1),
+        help="The process with this number in calltrace ps. Default: the newest of all.",
+    )
+    return by_id(by_pid(function))

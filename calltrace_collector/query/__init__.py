@@ -1,0 +1,1 @@
+"""What can be asked of the database: which process, which calls, which sums."""
