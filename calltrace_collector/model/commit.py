@@ -83,7 +83,8 @@ class StackPart:
 class ThreadProgress:
     """Where a thread stands: the core's struct ct_thread_state, its open calls, its profile.
 
-    Parts of the stack at or above ceil(depth / 4096) no longer exist. `profile` is zstd-compressed.
+    Parts of the stack at or above ceil(depth / 4096) no longer exist. `profile` is zstd-compressed; empty:
+    what is stored stays.
     """
 
     thread: int

@@ -33,7 +33,7 @@ def store_threads(connection: Connection, commits: Sequence[Commit]) -> None:
 
 
 def store_progress(connection: Connection, commits: Sequence[Commit]) -> None:
-    """Stores how far threads have come; StoreError where one was never stored."""
+    """Stores how far threads have come; StoreError where one was never stored. No profile: no new one."""
     steps = [(commit.process, step) for commit in commits for step in commit.progress]
     if not steps:
         return
@@ -44,7 +44,9 @@ def store_progress(connection: Connection, commits: Sequence[Commit]) -> None:
         )
     _store_stacks(connection, steps)
     profiles = [
-        {"process_id": process, "thread": step.thread, "profile": step.profile} for process, step in steps
+        {"process_id": process, "thread": step.thread, "profile": step.profile}
+        for process, step in steps
+        if step.profile
     ]
     upsert(connection, models.ThreadProfile, profiles)
 

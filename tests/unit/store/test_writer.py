@@ -9,7 +9,7 @@ import zstandard
 from sqlalchemy import text
 
 from calltrace_collector.errors import StoreError
-from calltrace_collector.model.commit import Commit, Loss, StackPart
+from calltrace_collector.model.commit import Commit, Loss, Sink, StackPart
 from calltrace_collector.model.process import ClockReading, Host, ProcessEnd, ProcessState
 from calltrace_collector.store.writer import Writer
 from tests.unit.store.samples import (
@@ -453,3 +453,26 @@ def test_size_per_call(path: Path) -> None:
 
 def test_nothing_to_commit(writer: Writer) -> None:
     writer.commit([])
+
+
+def test_progress_without_a_profile_keeps_the_one_before(path: Path, writer: Writer) -> None:
+    process = writer.open_process(process_info()).process
+    writer.commit([full_commit(process)])
+    writer.commit([Commit(process, 8, progress=[progress(0, calls=200, profile=b"")])])
+    assert rows_of(path, "SELECT profile FROM thread_profile WHERE thread = 0") == [(pack(b"profile of 0"),)]
+    assert value_of(path, "SELECT calls FROM thread WHERE number = 0") == 200
+
+
+def test_a_process_takes_what_is_its_own_with_it(path: Path, writer: Writer) -> None:
+    for name in ("a", "b"):
+        writer.commit([full_commit(writer.open_process(process_info(name)).process)])
+    with writer._engine.begin() as connection:
+        connection.execute(text("DELETE FROM process WHERE id = 1"))
+    its_own = set(TABLES) - {"host", "module_file", "function", "call_site", "process"}
+    for table in its_own - {"chunk", "chunk_columns", "chunk_function"}:
+        assert rows_of(path, f"SELECT DISTINCT process_id FROM {table}") == [(2,)], table
+
+
+def test_writer_is_a_sink(writer: Writer) -> None:
+    sink: Sink = writer  # the type checker's assertion
+    assert sink.unnamed() == []
