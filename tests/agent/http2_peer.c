@@ -125,7 +125,7 @@ void peer_offer(struct peer *p, size_t size)
 {
     CHECK(size <= PEER_MESSAGE_LIMIT);
     for (size_t i = 0; i < size; i++)
-        peer_message[i] = (uint8_t)(i * 2654435761u >> 16);
+        peer_message[i] = (uint8_t)((i + 1) * 2654435761u >> 16);
     CHECK_EQUAL(grpc_offer(&p->stream, peer_message, size), 0);
 }
 

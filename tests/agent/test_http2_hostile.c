@@ -254,6 +254,7 @@ static void test_samples(void)
         expect(s, "asked again", peer_pump(p) & ~GRPC_GOING_AWAY, s->outcome & ~GRPC_GOING_AWAY);
         int offered = s->outcome == GRPC_ENDED ? -EPIPE : s->outcome < 0 ? s->outcome : 0;
         expect(s, "offered a message", grpc_offer(&p->stream, "m", 1), offered);
+        expect(s, "messages", (int)p->message_count, 0); /* no sample holds a whole one */
         peer_close(p);
 
         /* Byte by byte, it comes out the same. */

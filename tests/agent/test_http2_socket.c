@@ -27,6 +27,7 @@ static void test_ping_flood(void)
         CHECK(rounds < 10000);
         peer_write(p, pings, sizeof pings);
         events = grpc_pump(&p->stream);
+        CHECK(p->stream.http2.control_end <= HTTP2_CONTROL_SIZE);
     }
     CHECK(rounds > 1);
     CHECK_EQUAL(events, -EPROTO);
@@ -115,7 +116,9 @@ static void ask(struct peer *p, uint32_t *asked, uint32_t count)
     }
     peer_write(p, pings, count * 17);
     CHECK(grpc_pump(&p->stream) > 0);
-    peer_read(p);
+    ssize_t got = recv(p->fd, p->sent + p->sent_size, 2240, 0);
+    CHECK(got > 0);
+    p->sent_size += (size_t)got;
 }
 
 /* Answers keep their order while the queue is moved within its memory. In each round the socket takes some
