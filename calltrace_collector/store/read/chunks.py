@@ -31,7 +31,7 @@ def chunk_heads(connection: Connection, process: int, thread: int, wanted: Chunk
     heads = [ChunkHead(*row) for row in connection.execute(statement)]
     if wanted.functions is None or not heads:
         return heads
-    holding = _chunks_holding(connection, process, wanted.functions, wanted.min_ticks)
+    holding = _chunks_holding(connection, process, wanted, {head.id for head in heads})
     return [head for head in heads if head.id in holding]
 
 
@@ -46,16 +46,23 @@ def _heads(process: int, thread: int) -> Select[Any]:
 
 
 def _chunks_holding(
-    connection: Connection, process: int, functions: Collection[int], min_ticks: int
+    connection: Connection, process: int, wanted: ChunkFilter, candidates: set[int]
 ) -> set[int]:
+    """Those of the candidates (a few others may be among them) that hold functions of the filter."""
     entry = models.ChunkFunction
+    statement = select(entry.chunk_id).where(
+        entry.process_id == process, entry.chunk_id.between(min(candidates), max(candidates))
+    )
+    if wanted.min_ticks:
+        statement = statement.where(entry.max_ticks >= wanted.min_ticks)
     found: set[int] = set()
-    for some in batches(sorted(functions)):
-        statement = select(entry.chunk_id).where(entry.process_id == process, entry.function.in_(some))
-        if min_ticks:
-            statement = statement.where(entry.max_ticks >= min_ticks)
-        rows: ScalarResult[int] = connection.execute(statement.execution_options(yield_per=1000)).scalars()
+    # A few functions at a time, for common ones may soon be seen to be everywhere.
+    for some in batches(sorted(wanted.functions or ()), 16):
+        of_these = statement.where(entry.function.in_(some)).execution_options(yield_per=1000)
+        rows: ScalarResult[int] = connection.execute(of_these).scalars()
         found.update(rows)
+        if found >= candidates:
+            break
     return found
 
 

@@ -364,3 +364,17 @@ def test_clock(reader: Reader, writer: Writer) -> None:
     writer.commit([Commit(same_boot, 1, clocks=[reading(5000)])])
     assert reader.clock(same_boot).unix_ns(3 * 1000) == 10**18 + 1000
     assert reader.clock(alone).unix_ns(3 * 1001) == 10**18 + 1001
+
+
+def test_pruning_by_many_functions(reader: Reader, writer: Writer) -> None:
+    process = writer.open_process(process_info()).process
+    rows = [chunk(number, functions=((number * 3, 1, 7),)) for number in range(40)]
+    writer.commit([Commit(process, 1, chunks=rows)])
+
+    def found(functions: Iterable[int]) -> list[int]:
+        heads = reader.chunk_heads(process, 0, ChunkFilter(functions=tuple(functions)))
+        return [head.number for head in heads]
+
+    assert found(range(1000)) == list(range(40))
+    assert found(range(30, 90)) == list(range(10, 30))
+    assert found(range(200, 1000)) == []
