@@ -2,7 +2,7 @@
  * One bidirectional gRPC call over a connected stream socket, for a thread that libc does not know.
  *
  * - Nothing here blocks: the caller polls the socket for what grpc_pump() asks for, and pumps again.
- * - Everything is inside the struct (about 180 KiB: put it in static or mapped memory, not on a stack).
+ * - Everything is inside the struct (about 170 KiB: put it in static or mapped memory, not on a stack).
  * - One message is sent at a time, from the caller's memory, uncompressed; the messages that arrive are
  *   handed over one by one.
  * - A call is over when its status is known; a connection is dead when grpc_pump() returns -errno. Close
