@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
-import calltrace_collector
 from calltrace_collector.errors import SchemaError, StoreError
 from calltrace_collector.store.engine import failures, is_sqlite
 from calltrace_collector.store.location import shown
@@ -25,7 +24,7 @@ _ADVISORY_LOCK = 0x63616C6C74726163
 
 def migrations_directory() -> Path:
     """Where the migration scripts are: inside the installed package, or at the top of a checkout."""
-    package = Path(calltrace_collector.__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "migrations"
     return installed if installed.is_dir() else package.parent / "migrations"
 
