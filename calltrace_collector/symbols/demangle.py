@@ -20,6 +20,7 @@ _REFERENCE = re.compile(rb"[ST][0-9A-Z]*_")
 _PACK = re.compile(rb"Dp|s[pP]")  # expansions of parameter packs repeat what they expand
 _MAX_REFERENCES = 8  # each can double the name's length at most
 _MAX_BYTES = 1024
+_BATCH = 2000  # names to a process
 _MAX_ATTEMPTS = 4
 _TIMEOUT_SECONDS = 30
 
@@ -34,7 +35,8 @@ def demangle(names: Sequence[str]) -> list[str]:
             answers[name] = cxxabi.demangler()(name) or b""
         elif _MANGLED.fullmatch(name):
             uncertain.append(name)
-    answers.update(_demangle_apart(uncertain))
+    for start in range(0, len(uncertain), _BATCH):
+        answers.update(_demangle_apart(uncertain[start : start + _BATCH]))
     found = (answers.get(mangled[name]) if name in mangled else None for name in names)
     return [
         answer.decode("utf-8", "backslashreplace") if answer else name

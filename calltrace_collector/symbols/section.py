@@ -101,15 +101,15 @@ class Section:
         return self.read(0, self.size)
 
     def read_string(self, offset: int, limit: int = 1 << 20) -> str:
-        """Returns the string from `offset` to a NUL, which must come within `limit` bytes.
+        """Returns the string from `offset` to a NUL, which must come after at most `limit` bytes.
 
         What is not UTF-8 is shown as backslash escapes, so that different names stay different.
         """
         content = b""
         step = 256
-        while len(content) < limit:
+        while len(content) <= limit:
             start = offset + len(content)
-            piece = self.read(start, min(step, max(self.size - start, 1)))
+            piece = self.read(start, min(step, limit + 1 - len(content), max(self.size - start, 1)))
             end = piece.find(b"\0")
             content += piece if end < 0 else piece[:end]
             if end >= 0:
