@@ -1,4 +1,4 @@
-"""Where things are when nobody says otherwise: the socket, the cache, the agent."""
+"""Where things are when nobody says otherwise: the socket, the session directories, the agent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from calltrace_collector.errors import BuildError
 
-__all__ = ["agent_library", "cache_directory", "default_socket"]
+__all__ = ["agent_library", "default_socket", "session_parents"]
 
 AGENT_LIBRARY = Path(__file__).with_name("libcalltrace.so")
 
@@ -38,14 +38,13 @@ def default_socket(environment: Mapping[str, str] | None = None) -> Path:
     return folder / "collector.sock"
 
 
-def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
-    """Returns the folder for what can be made again: calltrace/ in $XDG_CACHE_HOME.
+def session_parents(environment: Mapping[str, str] | None = None) -> tuple[Path, ...]:
+    """Returns the folders in which agents make their session directories: CALLTRACE_SHM_DIR and /dev/shm.
 
     Args:
         environment: os.environ unless a test brings its own.
     """
     environment = os.environ if environment is None else environment
-    cache_home = environment.get("XDG_CACHE_HOME", "")
-    # The XDG base directory specification: a path that isn't absolute is to be ignored.
-    folder = Path(cache_home) if Path(cache_home).is_absolute() else Path("~/.cache").expanduser()
-    return folder / "calltrace"
+    usual = Path("/dev/shm")  # noqa: S108 each user has a folder of mode 0700 there, checked
+    chosen = environment.get("CALLTRACE_SHM_DIR")
+    return (Path(chosen), usual) if chosen and Path(chosen) != usual else (usual,)

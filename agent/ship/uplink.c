@@ -26,8 +26,7 @@ static void disconnect(struct uplink *u, uint64_t now_ns)
     u->welcomed = false;
     u->message_offered = false;
     u->wants_write = false;
-    u->half_closed = false;
-    u->retry_at_ns = now_ns + u->retry_after_ns;
+    u->retry_at_ns = u->half_closed ? UINT64_MAX : now_ns + u->retry_after_ns;
     u->retry_after_ns = u->retry_after_ns * 2 < LAST_RETRY_NS ? u->retry_after_ns * 2 : LAST_RETRY_NS;
 }
 
@@ -125,7 +124,7 @@ static int pump_once(struct uplink *u)
     int events = grpc_pump(&u->stream);
     if (events < 0)
         return events;
-    if ((events & GRPC_ENDED) != 0 && !u->half_closed)
+    if ((events & GRPC_ENDED) != 0)
         return -ECONNRESET;
     return events;
 }

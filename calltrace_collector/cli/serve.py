@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from calltrace_collector.cli.options import common
-from calltrace_collector.config import default_socket
+from calltrace_collector.config import default_socket, session_parents
 from calltrace_collector.ingest.server import ServeOptions
 from calltrace_collector.ingest.server import serve as serve_until_signalled
 from calltrace_collector.store.writer import Writer
@@ -42,7 +42,12 @@ def serve(
     """  # noqa: D301 click's mark for text that is not to be filled
     # The hidden options are for calltrace record: the collector that it starts tells by --ready-fd when it
     # listens, ends --until-idle, and then removes the folder that was made for it.
-    options = ServeOptions(socket=socket or default_socket(), until_idle=until_idle, ready_fd=ready_fd)
+    options = ServeOptions(
+        socket=socket or default_socket(),
+        until_idle=until_idle,
+        ready_fd=ready_fd,
+        shm_directories=session_parents(),
+    )
     with Writer(db) as writer:
         serve_until_signalled(options, writer, _say)
     if remove is not None:

@@ -80,15 +80,16 @@ class Finisher:
 
     async def finish(self, request: wire.FinishRequest) -> wire.FinishResponse:
         """Returns when all sessions of a process that has ended are stored and named."""
-        key = (request.pid, request.start_time_jiffies)
+        process = (request.pid, request.start_time_jiffies)
+        self._registry.tell_wait_status(process, request.wait_status)
         await self.adopt()
         wait_s = FIRST_LOOK_S
-        while self._registry.of_process(*key):
+        while self._registry.of_process(process):
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, LAST_LOOK_S)
         await self._in_worker(self._symbolizer.wait)
-        images = self._registry.finished(*key)
-        return wire.FinishResponse(sessions=len(images), calls=sum(images.values()))
+        images = self._registry.finished(process)
+        return wire.FinishResponse(sessions=len(images), calls=sum(image.calls for image in images))
 
     @property
     def is_idle(self) -> bool:

@@ -12,17 +12,22 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from calltrace_collector.errors import CalltraceError, ProtocolError, StoreError
 from calltrace_collector.ingest.committer import Committer
 from calltrace_collector.ingest.directory import SessionDirectory, SessionHeader, session_directories
-from calltrace_collector.ingest.ending import ProcessWatch
+from calltrace_collector.ingest.ending import ProcessWatch, end_from_wait_status
 from calltrace_collector.ingest.messages import read_message, read_process
 from calltrace_collector.ingest.session import IngestSession
 from calltrace_collector.model.commit import Sink
 from calltrace_collector.model.process import ProcessEnd, ProcessInfo, ProcessState
 
-__all__ = ["OpenSession", "Registry"]
+__all__ = ["FinishedImage", "OpenSession", "Registry"]
+
+
+REMEMBERED_PROCESSES = 4096
+"""Processes that have ended of which something is remembered, for those who ask how they ended."""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +48,14 @@ class OpenSession:
     streams: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
     ending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedImage:
+    """What is remembered of a session that has ended: its calls, and when its first clock reading was."""
+
+    calls: int
+    started_ticks: int
 
 
 class Registry:
@@ -71,7 +84,8 @@ class Registry:
         self._on_message = on_message
         self._lock = threading.Lock()
         self._open: dict[bytes, OpenSession] = {}
-        self._finished: dict[tuple[int, int], dict[bytes, int]] = {}
+        self._finished: dict[tuple[int, int], list[FinishedImage]] = {}
+        self._wait_statuses: dict[tuple[int, int], int] = {}
 
     # --- opening ---
 
@@ -136,13 +150,13 @@ class Registry:
         if directory is None:
             if opened.watch.is_alive() and not opened.session.said_goodbye:
                 return False
-            self._store_end(opened, opened.watch.end())
+            self._store_end(opened, self._end_of(opened, None))
             return True
         with directory:
             if directory.is_held() or not directory.claim():
                 return False
             header = self._recover(opened.session, directory)
-            self._store_end(opened, _end_of(opened, header))
+            self._store_end(opened, self._end_of(opened, header))
             directory.remove()
         return True
 
@@ -178,8 +192,9 @@ class Registry:
         opened.watch.close()
         with self._lock:
             self._open.pop(info.session_id, None)
-            images = self._finished.setdefault((info.pid, info.start_time_jiffies), {})
-            images[info.session_id] = opened.session.calls
+            images = self._finished.setdefault(_process_of(opened.session), [])
+            images.append(FinishedImage(opened.session.calls, info.clock.ticks))
+            _forget_oldest(self._finished)
         opened.ended.set()
 
     # --- what dead processes left ---
@@ -214,24 +229,50 @@ class Registry:
     def _is_mine(self, socket_path: str) -> bool:
         return socket_path == self._socket_path or not _answers(socket_path)
 
-    def finished(self, pid: int, start_time_jiffies: int) -> dict[bytes, int]:
-        """Calls of each image of a process that has ended under this collector, by session id."""
+    # --- what a parent knows ---
+
+    def tell_wait_status(self, process: tuple[int, int], wait_status: int) -> None:
+        """Takes what the parent of a process (pid, start time) was told of its end."""
         with self._lock:
-            return dict(self._finished.get((pid, start_time_jiffies), {}))
+            self._wait_statuses[process] = wait_status
+            _forget_oldest(self._wait_statuses)
 
-    def of_process(self, pid: int, start_time_jiffies: int) -> list[OpenSession]:
-        """The open sessions of a process."""
-        return [
-            opened
-            for opened in self.open_sessions()
-            if (opened.session.info.pid, opened.session.info.start_time_jiffies) == (pid, start_time_jiffies)
-        ]
+    def finished(self, process: tuple[int, int]) -> list[FinishedImage]:
+        """The images of a process (pid, start time) that have ended under this collector, of late."""
+        with self._lock:
+            return list(self._finished.get(process, ()))
+
+    def of_process(self, process: tuple[int, int]) -> list[OpenSession]:
+        """The open sessions of a process (pid, start time)."""
+        return [opened for opened in self.open_sessions() if _process_of(opened.session) == process]
+
+    def _end_of(self, opened: OpenSession, header: SessionHeader | None) -> ProcessEnd:
+        if header is not None and header.exit_code is not None:
+            return ProcessEnd(ProcessState.EXITED, header.exit_code, None, header.ended_realtime_ns)
+        end = opened.watch.end()
+        if end.state == ProcessState.EXECED or self._has_later_image(opened.session):
+            return ProcessEnd(ProcessState.EXECED, None, None, end.ended_at_ns)
+        if end.exit_code is None and end.signal is None:
+            with self._lock:
+                wait_status = self._wait_statuses.get(_process_of(opened.session))
+            if wait_status is not None:
+                return end_from_wait_status(wait_status, end.ended_at_ns)
+        return end
+
+    def _has_later_image(self, session: IngestSession) -> bool:
+        process = _process_of(session)
+        started = [opened.session.info.clock.ticks for opened in self.of_process(process)]
+        started += [image.started_ticks for image in self.finished(process)]
+        return max(started, default=0) > session.info.clock.ticks
 
 
-def _end_of(opened: OpenSession, header: SessionHeader | None) -> ProcessEnd:
-    if header is not None and header.exit_code is not None:
-        return ProcessEnd(ProcessState.EXITED, header.exit_code, None, header.ended_realtime_ns)
-    return opened.watch.end()
+def _forget_oldest(remembered: dict[tuple[int, int], Any]) -> None:
+    while len(remembered) > REMEMBERED_PROCESSES:
+        del remembered[next(iter(remembered))]
+
+
+def _process_of(session: IngestSession) -> tuple[int, int]:
+    return session.info.pid, session.info.start_time_jiffies
 
 
 def _answers(socket_path: str) -> bool:

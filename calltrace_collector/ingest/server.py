@@ -47,7 +47,7 @@ class ServeOptions:
     socket: Path
     until_idle: bool = False
     ready_fd: int | None = None
-    shm_directories: tuple[Path, ...] = (Path("/dev/shm"),)  # noqa: S108 -- where agents keep them by default
+    shm_directories: tuple[Path, ...] = ()
 
 
 def serve(options: ServeOptions, sink: Sink, on_message: Callable[[str], None]) -> None:

@@ -15,6 +15,7 @@ from calltrace_collector.ingest.committer import COMMIT_BYTES, Committer
 from calltrace_collector.ingest.finisher import Finisher
 from calltrace_collector.ingest.messages import read_message, read_process
 from calltrace_collector.ingest.registry import OpenSession, Registry
+from calltrace_collector.model.process import ProcessInfo
 
 __all__ = ["IngestService"]
 
@@ -104,7 +105,7 @@ class IngestService:
         first = read_message(await anext(aiter(messages), b""))
         if first.WhichOneof("body") != "process":
             raise ProtocolError("the first message of a stream must say which process it is")
-        opened = await self._in_worker(self._registry.open, read_process(first.process))
+        opened = await self._open(read_process(first.process))
         stream = _Stream(opened, context)
         opened.streams += 1
         self._streams[opened] = stream
@@ -116,6 +117,19 @@ class IngestService:
             if self._streams.get(opened) is stream:
                 del self._streams[opened]
             self._finisher.left(opened)
+
+    async def _open(self, info: ProcessInfo) -> OpenSession:
+        """Opens a session; one whose agent is gone before it is open must not be left to itself."""
+        opening = asyncio.ensure_future(self._in_worker(self._registry.open, info))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(self._abandon)
+            raise
+
+    def _abandon(self, opening: asyncio.Future[OpenSession]) -> None:
+        if opening.exception() is None:
+            self._finisher.left(opening.result())
 
     async def _serve(self, stream: _Stream, messages: AsyncIterator[bytes]) -> None:
         """Reads and acknowledges until the agent is done or the collector drains."""

@@ -80,8 +80,7 @@ class ProcessInfo:
 class ProcessEnd:
     """How a process ended. `exit_code` and `signal` are None where nobody knows.
 
-    `ended_ticks` is the process clock's last known reading, `ended_at_ns` the same as nanoseconds
-    since the epoch.
+    `ended_at_ns` is nanoseconds since the epoch.
     """
 
     state: ProcessState

@@ -38,7 +38,9 @@ def test_a_killed_program_has_all_its_calls(
         program.kill()
         program.communicate()
         end = collector.wait_for_end(program.pid)
-        assert (end["state"], end["signal"], end["exit_code"]) == ("killed", signal.SIGKILL, None)
+        # Which signal it was nobody can say of a process that was gone before its collector heard of it.
+        assert (end["state"], end["exit_code"]) == ("killed", None)
+        assert end["signal"] in {signal.SIGKILL, None}
         assert end["threads"] <= threads
         assert 0 <= end["calls"] - sum(counted(file)) <= threads, collector.log()
 
@@ -58,13 +60,12 @@ def test_a_killed_collector_stores_every_call_once(build: Callable[..., Path], t
     chance = random.Random(5)
     with Collector() as collector:
         file = tmp_path / "count"
-        calls = 3_000_000
+        calls = 8_000_000
         program = collector.spawn(build("counted.c"), file, str(calls), "2")
+        wait_until(progress(file, 1), "the program to call")
         for _ in range(5):
-            wait_until(progress(file, sum(counted(file)) + 1 if file.exists() else 1), "the program to call")
-            wait_until(
-                progress(file, min(sum(counted(file)) + chance.randrange(300_000), calls)), "more calls"
-            )
+            target = min(sum(counted(file)) + chance.randrange(300_000), calls)
+            wait_until(progress(file, target), "more calls")
             collector.kill()
             collector.start()
         output, errors = program.communicate()

@@ -6,10 +6,12 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -117,7 +119,7 @@ class Collector:
         program = self.spawn(*arguments, **environment)
         output, errors = program.communicate(timeout=PATIENCE_S)
         assert (program.returncode, errors) == (0, ""), (program.returncode, errors, self.log())
-        self.wait_for_end(program.pid)
+        assert self.wait_for_end(program.pid)["state"] == "exited"
         return program.pid, output
 
     # --- answers ---
@@ -152,14 +154,14 @@ class Collector:
     def wait_for_end(self, pid: int) -> dict[str, Any]:
         """Waits until a process is stored as ended; returns what `calltrace ps` says of it."""
 
-        def ended() -> dict[str, Any] | None:
-            for process in self.processes():
-                if process["pid"] == pid and process["state"] != "running":
-                    return process
-            return None
+        def ended() -> bool:
+            # Not by `calltrace ps`, which takes a processor to itself for half a second.
+            with closing(sqlite3.connect(self.database)) as database:
+                query = "select 1 from process where pid = ? and state <> 'running'"
+                return database.execute(query, (pid,)).fetchone() is not None
 
-        answer: dict[str, Any] = wait_until(ended, f"process {pid} to end in the database")
-        return answer
+        wait_until(ended, f"process {pid} to end in the database")
+        return self.process(pid)
 
     def report(self, pid: int) -> list[dict[str, Any]]:
         """`calltrace report`."""
