@@ -11,10 +11,11 @@ FLAGS = ("--coverage", "-fprofile-update=atomic")
 
 
 def function_counts(folder: Path) -> dict[str, int]:
-    """Reads the .gcda files in a folder: executions of each function that ran, by linkage name.
+    """Reads the .gcda files in a folder: executions of each function, by linkage name.
 
-    The functions of one name in several translation units (static ones, and copies of inline functions of
-    which the linker keeps one) are added up, as a tracer sees them under one name.
+    Functions that never ran are there with 0; those that the compiler made by itself (implicit constructors,
+    say) gcov leaves out. The functions of one name in several translation units (static ones, and copies of
+    inline functions of which the linker keeps one) are added up, as a tracer sees them under one name.
     """
     data = sorted(folder.glob("*.gcda"))
     subprocess.run(
@@ -25,7 +26,6 @@ def function_counts(folder: Path) -> dict[str, int]:
         document = json.loads(gzip.decompress(file.read_bytes()))
         for source in document["files"]:
             for function in source["functions"]:
-                if function["execution_count"]:
-                    name = function["name"]
-                    counts[name] = counts.get(name, 0) + function["execution_count"]
+                name = function["name"]
+                counts[name] = counts.get(name, 0) + function["execution_count"]
     return counts
