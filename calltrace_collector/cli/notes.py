@@ -20,8 +20,8 @@ def note_choice(chosen: Chosen) -> None:
         return
     taken, last = chosen.process, chosen.others[0]
     note(
-        f"{len(chosen.others) + 1} processes have had pid {taken.pid}: this is the newest, of "
-        f"{moment(taken.started_at_ns)}; the one before, of {moment(last.started_at_ns)}, is --process {last.id}"
+        f"{len(chosen.others) + 1} processes have had pid {taken.pid}: this is the newest, begun "
+        f"{moment(taken.started_at_ns)}; the one begun {moment(last.started_at_ns)} is --process {last.id}"
     )
 
 
@@ -29,6 +29,6 @@ def note_losses(process: ProcessRecord) -> None:
     """Says that a process's trace has gaps."""
     if process.lost_events:
         note(
-            f"calls are missing: {counted(process.lost_events, 'event')} of this process were dropped, for its "
-            "threads were not to wait (CALLTRACE_OVERFLOW=drop)"
+            f"calls are missing: {counted(process.lost_events, 'event')} of this process were dropped, "
+            "for its threads were not to wait (CALLTRACE_OVERFLOW=drop)"
         )

@@ -8,4 +8,4 @@ from typing import Any
 
 def json_text(value: Any) -> str:
     """Returns a value as indented JSON, without a line end."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    return json.dumps(value, indent=2)

@@ -1,0 +1,84 @@
+"""Function names as a user writes them: globs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fnmatch import translate
+
+from calltrace_collector.errors import UsageError
+
+_QUALIFIERS = re.compile(r"(?: const| volatile| &&?| noexcept| \[clone [^\]]*\])+$")
+_OPENING = {")": "(", ">": "<", "}": "{", "]": "["}
+
+
+def glob_matcher(glob: str) -> Callable[[str], bool]:
+    """Makes what tells whether a glob matches a function's name.
+
+    A C++ name matches with and without its parameters, and without the return type that a template's name
+    begins with: vector<*>::push_back matches "void vector<int>::push_back(int const&)".
+
+    Args:
+        glob: with * for any text, ? for any letter, [abc] for one of these letters.
+
+    Raises:
+        UsageError: it is empty, or a bracket is not closed.
+    """
+    if not glob:
+        raise UsageError("an empty pattern matches no function: give a name, with * for any text")
+    if _has_open_bracket(glob):
+        raise UsageError(f"the pattern {glob} has a [ without its ]: write [[] for a bracket in a name")
+    matches = re.compile(translate(glob)).match
+    return lambda name: any(matches(form) for form in name_forms(name))
+
+
+def _has_open_bracket(glob: str) -> bool:
+    at = glob.find("[")
+    while at >= 0:
+        # The first character in brackets may itself be a bracket; a ! before it negates.
+        first = at + 2 if glob[at + 1 : at + 2] == "!" else at + 1
+        end = glob.find("]", first + 1)
+        if end < 0:
+            return True
+        at = glob.find("[", end)
+    return False
+
+
+def name_forms(name: str) -> list[str]:
+    """Returns the texts by which a demangled name may be called: whole, without parameters, without type."""
+    forms = [name]
+    bare = _QUALIFIERS.sub("", name)
+    if bare.endswith(")"):
+        start = _opening_of_last(bare)
+        if start > 0:
+            forms.append(bare[:start])
+    if "operator" not in name:
+        unqualified = forms[-1]
+        space = _last_space_outside(unqualified)
+        if space >= 0:
+            forms.append(unqualified[space + 1 :])
+    return forms
+
+
+def _opening_of_last(text: str) -> int:
+    """Where the parenthesis opens that the text's last letter closes; -1: nowhere."""
+    depth = 0
+    for at in range(len(text) - 1, -1, -1):
+        depth += (text[at] == ")") - (text[at] == "(")
+        if depth == 0:
+            return at
+    return -1
+
+
+def _last_space_outside(text: str) -> int:
+    """Where the last space is that no bracket of any kind is around; -1: nowhere."""
+    depth = 0
+    for at in range(len(text) - 1, -1, -1):
+        letter = text[at]
+        if letter in _OPENING:
+            depth += 1
+        elif letter in _OPENING.values():
+            depth -= 1
+        elif letter == " " and depth == 0:
+            return at
+    return -1

@@ -1,0 +1,156 @@
+"""The calls of one thread in order of entry, chunk by chunk or by number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calltrace_collector.core import FRAME, Rows, decode_chunk
+from calltrace_collector.errors import ProtocolError, StoreError
+from calltrace_collector.model.process import CallStatus
+from calltrace_collector.query.cache import Cache
+from calltrace_collector.store.reader import Reader
+from calltrace_collector.store.records import Chunk, ChunkHead
+
+OPEN = list(CallStatus).index(CallStatus.OPEN)
+
+# A row is about 45 bytes.
+_OWN_ROWS_KEPT = 1 << 18
+_LATE_ROWS_KEPT = 1 << 20
+_NEVER = np.iinfo(np.uint64).max
+
+
+@dataclass(slots=True)
+class _Own:
+    """A chunk's own rows; is_complete: the open ones are filled in."""
+
+    rows: Rows
+    is_complete: bool = False
+
+
+class ThreadCalls:
+    """The calls of a thread.
+
+    Every call has a row in the chunk during which it was entered: the chunk's own rows. Where the call ended
+    later, that row is open, and a late row of a later chunk says how it ended; here the two are one.
+
+    Attributes:
+        heads: of the chunks, in the order of their calls, as they were when this was made.
+    """
+
+    def __init__(self, reader: Reader, process: int, thread: int) -> None:
+        self._reader = reader
+        self._process = process
+        self._thread = thread
+        self.heads: list[ChunkHead] = reader.chunk_heads(process, thread)
+        self._late_first = np.array(
+            [head.late_first_call if head.late_rows else _NEVER for head in self.heads], np.uint64
+        )
+        self._with_own = np.array([at for at, head in enumerate(self.heads) if head.first_call], np.intp)
+        self._first_calls = np.array([head.first_call for head in self.heads if head.first_call], np.uint64)
+        self._own: Cache[int, _Own] = Cache(_OWN_ROWS_KEPT)
+        self._late: Cache[int, Rows] = Cache(_LATE_ROWS_KEPT)
+
+    def own_rows(self, at: int) -> Rows:
+        """Returns the calls entered during a chunk, ended or still open.
+
+        Args:
+            at: the chunk's position in `heads`.
+
+        Raises:
+            StoreError: the chunk is damaged.
+        """
+        own = self._own.get(at) or self._load(at)[1]
+        if not own.is_complete:
+            self._complete(at, own.rows)
+            own.is_complete = True
+        return own.rows
+
+    def late_rows(self, at: int) -> Rows:
+        """Returns the calls that were entered before a chunk, and ended during it. Raises as own_rows."""
+        late = self._late.get(at)
+        return self._load(at)[0] if late is None else late
+
+    def chunks_of(self, calls: NDArray[np.uint64]) -> set[int]:
+        """Returns the positions of the chunks during which calls were entered."""
+        after = np.unique(np.searchsorted(self._first_calls, calls, side="right"))
+        return set(self._with_own[after[after > 0] - 1].tolist())
+
+    def find(self, call: int) -> tuple[Rows, int]:
+        """Returns a call by its number: some rows, and which of them it is.
+
+        Raises:
+            StoreError: it is not there.
+        """
+        for at in self.chunks_of(np.array([call], np.uint64)):
+            rows = self.own_rows(at)
+            if len(rows) and 0 <= (row := call - int(rows.call[0])) < len(rows):
+                return rows, row
+        raise StoreError(
+            f"the database is damaged: no call {call} of thread {self._thread} of process {self._process}"
+        )
+
+    def open_calls(self) -> NDArray[np.uint64]:
+        """Returns the numbers of the calls that have not ended, outermost first."""
+        frames = np.frombuffer(self._reader.stack(self._process, self._thread), FRAME)
+        calls: NDArray[np.uint64] = frames["call"].copy()
+        return calls
+
+    def _load(self, at: int) -> tuple[Rows, _Own]:
+        """The late and the own rows of a chunk; the own ones as they are stored."""
+        chunk = next(self._reader.chunks([self.heads[at]]), None)
+        if chunk is None:
+            raise StoreError(f"calls of process {self._process} were deleted meanwhile: ask again")
+        rows = _decode(chunk)
+        late_rows = chunk.head.late_rows
+        late = Rows(*(getattr(rows, each.name)[:late_rows].copy() for each in fields(Rows)))
+        own = _Own(Rows(*(getattr(rows, each.name)[late_rows:] for each in fields(Rows))))
+        # Both, for what calls of one chunk are asked next is how those of the next one ended.
+        return self._late.put(at, late, late_rows), self._own.put(at, own, len(rows))
+
+    def _complete(self, at: int, own: Rows) -> None:
+        """Fills in, in place, how open rows ended.
+
+        Calls are nested: when a call ends, so have all that were entered after it. Hence the first chunk with
+        a late row of a call or of one before it has that of the call.
+        """
+        left = np.flatnonzero(own.status == OPEN)
+        after = at + 1
+        while len(left):
+            candidates = self._late_first[after:] <= own.call[left[-1]]
+            step = int(np.argmax(candidates)) if len(candidates) else 0
+            if not len(candidates) or not candidates[step]:
+                return
+            left = _fill(own, left, self.late_rows(after + step))
+            after += step + 1
+
+
+def _decode(chunk: Chunk) -> Rows:
+    head = chunk.head
+    try:
+        return decode_chunk(
+            chunk.columns(),
+            rows=head.rows,
+            late_rows=head.late_rows,
+            first_call=head.first_call,
+            base_call=head.base_call,
+        )
+    except ProtocolError as error:
+        raise StoreError(f"the database is damaged: {error.message}") from error
+
+
+def _fill(own: Rows, open_rows: NDArray[np.intp], late: Rows) -> NDArray[np.intp]:
+    """Fills in what late rows say of open ones; returns those of which they say nothing."""
+    if not len(late):
+        return open_rows
+    calls = own.call[open_rows]
+    at = np.minimum(np.searchsorted(late.call, calls), len(late) - 1)
+    found = late.call[at] == calls
+    to, source = open_rows[found], at[found]
+    own.duration_ticks[to] = late.duration_ticks[source]
+    own.self_ticks[to] = late.self_ticks[source]
+    own.status[to] = late.status[source]
+    left: NDArray[np.intp] = open_rows[~found]
+    return left

@@ -1,0 +1,98 @@
+"""Calls as JSON: one a line, or as one array."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calltrace_collector.query.calls import Block
+from calltrace_collector.query.recording import Recording
+from calltrace_collector.query.thread_calls import OPEN
+
+THREAD_SHIFT = 40
+"""A call's number within the process: that of the thread, shifted by this, and that within the thread."""
+
+_LINES_AT_ONCE = 4096
+
+
+class CallLines:
+    """Makes the JSON objects of a process's calls.
+
+    What is the same for all calls of a site is made once; for each call that leaves its numbers.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+        self._of_site: dict[int, str] = {}
+        self._ends = [
+            f'"status":"{status.value}","arguments":[],"return_value":null}}' for status in recording.statuses
+        ]
+
+    def lines(self, block: Block, hits: NDArray[np.intp]) -> Iterator[str]:
+        """Yields the objects of some calls of a block, without line ends."""
+        rows, clock = block.rows, self._recording.clock
+        first = block.thread.number << THREAD_SHIFT
+        process = self._recording.process
+        head = f',"process":{process.id},"pid":{process.pid},"tid":{block.thread.tid},"depth":'
+        start_ns = clock.unix_ns(rows.start_ticks[hits])
+        duration_ns = clock.unix_ns(block.end_ticks[hits]) - start_ns
+        # Sums of ticks are converted at another rate than single moments: off by parts per million.
+        self_ns = np.minimum(clock.duration_ns(rows.self_ticks[hits]), duration_ns)
+        columns = (
+            rows.call[hits].tolist(),
+            rows.parent[hits].tolist(),
+            rows.depth[hits].tolist(),
+            rows.site[hits].tolist(),
+            start_ns.tolist(),
+            duration_ns.tolist(),
+            self_ns.tolist(),
+            rows.status[hits].tolist(),
+        )
+        of_site, ends = self._of_site, self._ends
+        for site in np.unique(rows.site[hits]).tolist():
+            if site not in of_site:
+                of_site[site] = self._site_fields(site)
+        for call, parent, depth, site, start, duration, self_time, status in zip(*columns, strict=True):
+            times = f'{duration},"self_ns":{self_time}' if status != OPEN else 'null,"self_ns":null'
+            yield (
+                f'{{"call":{first + call},"parent":{first + parent if parent else "null"}{head}{depth},'
+                f'{of_site[site]}"start_ns":{start},"duration_ns":{times},{ends[status]}'
+            )
+
+    def _site_fields(self, number: int) -> str:
+        function = self._recording.names.function(number)
+        site = self._recording.names.sites[number]
+        fields = {
+            "function": function.name,
+            "module": function.module,
+            "file": function.file,
+            "line": function.line,
+            "call_site": {"function": site.caller, "file": site.file, "line": site.line},
+        }
+        text = json.dumps(fields, separators=(",", ":"))
+        return f"{text[1:-1]},"
+
+
+def write_calls(lines: Iterator[str], out: TextIO, *, as_array: bool = False) -> int:
+    """Writes calls as they come, and returns how many there were.
+
+    Args:
+        lines: the objects.
+        out: where to.
+        as_array: as one JSON array; else a line each.
+    """
+    start, between, end = ("[\n", ",\n", "\n]\n") if as_array else ("", "\n", "\n")
+    written = 0
+    while some := list(islice(lines, _LINES_AT_ONCE)):
+        out.write((between if written else start) + between.join(some))
+        written += len(some)
+    if written:
+        out.write(end)
+    elif as_array:
+        out.write("[]\n")
+    return written
