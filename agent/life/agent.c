@@ -121,7 +121,7 @@ bool agent_start(void)
         futex_wait(&agent.state, AGENT_STARTING, 0);
     }
     bool traced = start();
-    if (!traced)
+    if (!traced || agent.config.debug)
         agent_say(agent.message);
     __atomic_store_n(&agent.state, traced ? AGENT_RUNNING : AGENT_OFF, __ATOMIC_RELEASE);
     futex_wake_all(&agent.state);

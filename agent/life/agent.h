@@ -28,7 +28,7 @@ struct attach_request;
 struct agent {
     uint32_t state; /* enum agent_state; a futex */
     struct config config;
-    char message[AGENT_MESSAGE_BYTES]; /* why the start failed */
+    char message[AGENT_MESSAGE_BYTES]; /* why the start failed, or what was started */
 
     uint8_t session_id[SESSION_ID_BYTES];
     uint8_t parent_session_id[SESSION_ID_BYTES];

@@ -225,6 +225,17 @@ static void reset(struct flusher *f)
     f->modules_at_ns = now_ns + MODULES_NS;
 }
 
+/* For CALLTRACE_DEBUG: the thread that started the agent says it. */
+static void say_started(const struct flusher *f)
+{
+    struct text t = text_in(agent.message, sizeof agent.message);
+    text_add(&t, "traced: events go to ");
+    text_add(&t, agent.config.socket_path);
+    text_add(&t, ", and are kept in ");
+    text_add(&t, f->session.path);
+    text_add(&t, " until they are stored");
+}
+
 void flusher_main(void)
 {
     close_inherited();
@@ -232,8 +243,10 @@ void flusher_main(void)
     sys_call3(SYS_sched_setaffinity, 0, sizeof agent.affinity, (long)agent.affinity);
     reset(&flusher);
     bool ready = open_session(&flusher) == 0;
-    if (ready)
+    if (ready) {
         send_clock(&flusher, clock_monotonic_ns());
+        say_started(&flusher);
+    }
     __atomic_store_n(&agent.flusher_ready, ready ? 1 : 2, __ATOMIC_RELEASE);
     futex_wake_all(&agent.flusher_ready);
     while (ready)
