@@ -1,22 +1,48 @@
 /* The calling-context tree of a thread. */
 #include "calltrace_collector/core/contexts.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "calltrace_collector/core/array.h"
 #include "calltrace_collector/core/hash.h"
 
-enum { SMALLEST_TABLE = 256 };
+enum { CACHE_LINE = 64, SMALLEST_CAPACITY = 16, SMALLEST_TABLE = 256 };
+
+_Static_assert(sizeof(struct context) == CACHE_LINE, "a node is a cache line");
+
+static int reserve_nodes(struct contexts *contexts, size_t count)
+{
+    if (count <= contexts->capacity)
+        return 0;
+    size_t capacity = contexts->capacity ? contexts->capacity * 2 : SMALLEST_CAPACITY;
+    struct context *nodes = aligned_alloc(CACHE_LINE, capacity * sizeof(*nodes));
+    if (!nodes)
+        return CT_ENOMEM;
+    if (contexts->count)
+        memcpy(nodes, contexts->nodes, contexts->count * sizeof(*nodes));
+    free(contexts->nodes);
+    contexts->nodes = nodes;
+    contexts->capacity = capacity;
+    return 0;
+}
+
+static uint32_t append(struct contexts *contexts, uint32_t parent, uint32_t function)
+{
+    struct context *node = &contexts->nodes[contexts->count];
+    *node = (struct context){.parent = parent, .function = function};
+    for (unsigned i = 0; i < CONTEXT_CALLEES; i++)
+        node->callee_function[i] = NO_FUNCTION;
+    return contexts->count++;
+}
 
 int contexts_init(struct contexts *contexts, uint64_t seed)
 {
     *contexts = (struct contexts){.seed = seed};
-    int status = array_reserve(&contexts->nodes, &contexts->capacity, 1, sizeof(*contexts->nodes));
-    if (status)
-        return status;
-    contexts->nodes[0] = (struct context){0};
-    contexts->count = 1;
-    return 0;
+    int status = reserve_nodes(contexts, 1);
+    if (!status)
+        append(contexts, 0, 0);
+    return status;
 }
 
 void contexts_free(struct contexts *contexts)
@@ -25,16 +51,31 @@ void contexts_free(struct contexts *contexts)
     free(contexts->table);
 }
 
-/* The place in the table of the callee, or the free one where it belongs. The table is never full. */
-static uint32_t *place(const struct contexts *contexts, uint32_t parent, uint32_t function)
+static uint64_t hash(const struct contexts *contexts, uint32_t parent, uint32_t function)
 {
-    size_t mask = contexts->table_capacity - 1;
-    size_t at = hash_mix((uint64_t)parent << 32 | function, contexts->seed) & mask;
+    return hash_mix((uint64_t)parent << 32 | function, contexts->seed);
+}
+
+/* The entry of the callee, or the free one where it belongs. The table is never full. */
+static struct context_entry *find_entry(const struct contexts *contexts, uint32_t parent, uint32_t function)
+{
+    uint64_t hashed = hash(contexts, parent, function);
+    size_t mask = contexts->table_capacity - 1, at = hashed & mask;
     for (;; at = (at + 1) & mask) {
-        const struct context *node = &contexts->nodes[contexts->table[at]];
-        if (!contexts->table[at] || (node->parent == parent && node->function == function))
-            return &contexts->table[at];
+        struct context_entry *entry = &contexts->table[at];
+        if (!entry->context)
+            return entry;
+        const struct context *node = &contexts->nodes[entry->context];
+        if (entry->check == hashed >> 32 && node->parent == parent && node->function == function)
+            return entry;
     }
+}
+
+static void add_entry(struct contexts *contexts, uint32_t context)
+{
+    const struct context *node = &contexts->nodes[context];
+    *find_entry(contexts, node->parent, node->function) =
+        (struct context_entry){(uint32_t)(hash(contexts, node->parent, node->function) >> 32), context};
 }
 
 /* Makes the table large enough for `more` entries, at most half full. */
@@ -51,70 +92,56 @@ static int reserve_table(struct contexts *contexts, uint32_t more)
     larger.table = calloc(larger.table_capacity, sizeof(*larger.table));
     if (!larger.table)
         return CT_ENOMEM;
-    for (size_t i = 0; i < contexts->table_capacity; i++) {
-        const struct context *node = &contexts->nodes[contexts->table[i]];
-        if (contexts->table[i])
-            *place(&larger, node->parent, node->function) = contexts->table[i];
-    }
+    for (size_t i = 0; i < contexts->table_capacity; i++)
+        if (contexts->table[i].context)
+            add_entry(&larger, contexts->table[i].context);
     free(contexts->table);
     *contexts = larger;
     return 0;
 }
 
+/* Puts a callee among those that its caller's node holds; the one put there first leaves. */
+static void hold(struct context *caller, uint32_t function, uint32_t callee)
+{
+    for (unsigned i = CONTEXT_CALLEES - 1; i > 0; i--) {
+        caller->callee_function[i] = caller->callee_function[i - 1];
+        caller->callee[i] = caller->callee[i - 1];
+    }
+    caller->callee_function[0] = function;
+    caller->callee[0] = callee;
+}
+
 uint32_t contexts_find(struct contexts *contexts, uint32_t parent, uint32_t function)
 {
-    struct context *nodes = contexts->nodes;
-    if (nodes[parent].children > CONTEXT_LIST_MAX) {
-        uint32_t child = *place(contexts, parent, function);
-        if (child)
-            nodes[parent].child = child;
-        return child;
-    }
-    uint32_t *link = &nodes[parent].child;
-    for (uint32_t child = *link; child; link = &nodes[child].sibling, child = *link) {
-        if (nodes[child].function != function)
-            continue;
-        *link = nodes[child].sibling;
-        nodes[child].sibling = nodes[parent].child;
-        nodes[parent].child = child;
-        return child;
-    }
-    return 0;
+    struct context *caller = &contexts->nodes[parent];
+    if (caller->callees <= CONTEXT_CALLEES)
+        return 0;
+    uint32_t context = find_entry(contexts, parent, function)->context;
+    if (context)
+        hold(caller, function, context);
+    return context;
 }
 
-/* Enters the callees of a node whose list is full into the table; from then on the list is not used. */
-static void widen(struct contexts *contexts, uint32_t parent)
+uint32_t contexts_add(struct contexts *contexts, uint32_t parent, uint32_t function, uint32_t limit)
 {
-    for (uint32_t child = contexts->nodes[parent].child; child; child = contexts->nodes[child].sibling) {
-        *place(contexts, parent, contexts->nodes[child].function) = child;
+    if (contexts->count >= limit || reserve_nodes(contexts, (size_t)contexts->count + 1))
+        return 0;
+    struct context *caller = &contexts->nodes[parent];
+    bool is_wide = caller->callees >= CONTEXT_CALLEES;
+    if (is_wide && reserve_table(contexts, CONTEXT_CALLEES + 1))
+        return 0;
+
+    uint32_t context = append(contexts, parent, function);
+    if (caller->callees == CONTEXT_CALLEES) {
+        for (unsigned i = 0; i < CONTEXT_CALLEES; i++)
+            add_entry(contexts, caller->callee[i]);
+        contexts->hashed += CONTEXT_CALLEES;
+    }
+    if (is_wide) {
+        add_entry(contexts, context);
         contexts->hashed++;
     }
-}
-
-uint32_t contexts_add(struct contexts *contexts, uint32_t parent, uint32_t function, uint32_t slot,
-                      uint32_t limit)
-{
-    if (contexts->count >= limit)
-        return 0;
-    if (array_reserve(&contexts->nodes, &contexts->capacity, (size_t)contexts->count + 1,
-                      sizeof(*contexts->nodes)))
-        return 0;
-    uint32_t children = contexts->nodes[parent].children;
-    if (children >= CONTEXT_LIST_MAX && reserve_table(contexts, CONTEXT_LIST_MAX + 1))
-        return 0;
-    if (children == CONTEXT_LIST_MAX)
-        widen(contexts, parent);
-
-    uint32_t child = contexts->count++;
-    struct context *node = &contexts->nodes[child];
-    *node = (struct context){.parent = parent, .function = function, .slot = slot};
-    if (children >= CONTEXT_LIST_MAX) {
-        *place(contexts, parent, function) = child;
-        contexts->hashed++;
-    } else {
-        node->sibling = contexts->nodes[parent].child;
-    }
-    contexts->nodes[parent].child = child;
-    contexts->nodes[parent].children++;
-    return child;
+    caller->callees++;
+    hold(caller, function, context);
+    return context;
 }

@@ -41,7 +41,7 @@ static void follow(struct level *level, const uint32_t *op, uint32_t count)
 {
     int64_t now = level->now, lowest = level->lowest, peak = level->peak;
     for (uint32_t i = 0; i < count; i++) {
-        now += op[i] ? 1 : -1;
+        now += -(int64_t)(op[i] == 0) | 1; /* no branch: nobody could foretell it */
         lowest = now < lowest ? now : lowest;
         peak = now > peak ? now : peak;
     }

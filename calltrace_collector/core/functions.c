@@ -9,6 +9,7 @@
 void functions_free(struct functions *functions)
 {
     free(functions->slots);
+    free(functions->histograms);
     free(functions->slot_plus_1);
     free(functions->octaves.octaves);
 }
@@ -26,8 +27,12 @@ int functions_open(struct functions *functions, uint32_t function, uint32_t func
         return 0;
     status = array_reserve(&functions->slots, &functions->capacity, (size_t)functions->count + 1,
                            sizeof(*functions->slots));
+    if (!status)
+        status = array_reserve(&functions->histograms, &functions->histogram_capacity,
+                               (size_t)functions->count + 1, sizeof(*functions->histograms));
     if (status)
         return status;
+    functions->histograms[functions->count] = (struct histogram){{0}};
     functions->slots[functions->count] =
         (struct function_sums){.function = function, .min_ticks = UINT64_MAX};
     functions->slot_plus_1[function] = ++functions->count;

@@ -5,23 +5,24 @@
 #include "calltrace_collector/core/core.h"
 #include "calltrace_collector/core/histogram.h"
 
+/* A cache line. */
 struct function_sums {
-    uint64_t calls; /* entered; 0: the slot has not been used yet */
-    uint64_t completed;
+    uint64_t completed;   /* calls */
     uint64_t total_ticks; /* of outermost activations */
     uint64_t self_ticks;
     uint64_t min_ticks; /* UINT64_MAX: none completed */
     uint64_t max_ticks;
     uint64_t chunk_start;     /* `completed` when the growing chunk began */
     uint64_t chunk_max_ticks; /* longest duration since then */
+    uint32_t active;          /* open calls */
     uint32_t function;
-    uint32_t active; /* open calls */
-    struct histogram histogram;
 };
 
 struct functions {
     struct function_sums *slots;
+    struct histogram *histograms; /* by slot */
     size_t capacity;
+    size_t histogram_capacity;
     uint32_t count;
     uint32_t *slot_plus_1; /* by function number; 0: the function has none */
     size_t map_capacity;
@@ -45,15 +46,15 @@ static inline uint32_t functions_slot(const struct functions *functions, uint32_
     return functions->slot_plus_1[function] - 1;
 }
 
-static inline void functions_enter(struct function_sums *slot)
+static inline void functions_enter(struct functions *functions, uint32_t slot)
 {
-    slot->calls++;
-    slot->active++;
+    functions->slots[slot].active++;
 }
 
-static inline void functions_end(struct functions *functions, struct function_sums *slot, uint64_t duration,
+static inline void functions_end(struct functions *functions, uint32_t number, uint64_t duration,
                                  uint64_t self)
 {
+    struct function_sums *slot = &functions->slots[number];
     slot->completed++;
     slot->self_ticks += self;
     if (--slot->active == 0)
@@ -65,7 +66,7 @@ static inline void functions_end(struct functions *functions, struct function_su
         if (duration > slot->max_ticks)
             slot->max_ticks = duration;
     }
-    histogram_add(&slot->histogram, &functions->octaves, duration, 1);
+    histogram_add(&functions->histograms[number], &functions->octaves, duration, 1);
 }
 
 #endif

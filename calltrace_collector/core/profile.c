@@ -23,7 +23,7 @@ static uint8_t *put_context(uint8_t *at, const struct context *context, uint32_t
 {
     at = varint_write(at, number - context->parent);
     at = varint_write(at, context->function);
-    at = varint_write(at, context->calls);
+    at = varint_write(at, context->completed);
     at = varint_write(at, context->total_ticks);
     return varint_write(at, context->self_ticks);
 }
@@ -53,16 +53,17 @@ static uint8_t *put_histogram(uint8_t *at, const struct octave_pool *pool, const
     return at;
 }
 
-static uint8_t *put_function(uint8_t *at, const struct octave_pool *pool, const struct function_sums *slot)
+static uint8_t *put_function(uint8_t *at, const struct functions *functions, uint32_t number)
 {
+    const struct function_sums *slot = &functions->slots[number];
     at = varint_write(at, slot->function);
-    at = varint_write(at, slot->calls);
+    at = varint_write(at, slot->completed + slot->active);
     at = varint_write(at, slot->completed);
     at = varint_write(at, slot->total_ticks);
     at = varint_write(at, slot->self_ticks);
     at = varint_write(at, slot->completed ? slot->min_ticks : 0);
     at = varint_write(at, slot->max_ticks);
-    return put_histogram(at, pool, &slot->histogram);
+    return put_histogram(at, &functions->octaves, &functions->histograms[number]);
 }
 
 static size_t largest_size(const struct thread *thread)
@@ -74,29 +75,44 @@ static size_t largest_size(const struct thread *thread)
     return numbers * VARINT_MAX_BYTES;
 }
 
-int64_t ct_thread_profile(struct ct_trace *trace, uint32_t number, const uint8_t **bytes)
+static bool is_used(const struct function_sums *slot)
 {
-    const struct thread *thread = trace_thread(trace, number);
-    if (!thread)
-        return CT_ERANGE;
-    int status = array_reserve(&trace->profile, &trace->profile_capacity, largest_size(thread), 1);
-    if (status)
-        return status;
+    return slot->completed || slot->active;
+}
 
+static uint8_t *put_profile(uint8_t *at, const struct thread *thread)
+{
     const struct functions *functions = &thread->functions;
     uint32_t used = 0;
     for (uint32_t i = 0; i < functions->count; i++)
-        used += functions->slots[i].calls != 0;
-    uint8_t *at = varint_write(trace->profile, PROFILE_FORMAT);
+        used += is_used(&functions->slots[i]);
+    at = varint_write(at, PROFILE_FORMAT);
     at = varint_write(at, thread->contexts.count);
     at = varint_write(at, used);
     for (uint32_t i = 0; i < thread->contexts.count; i++)
         at = put_context(at, &thread->contexts.nodes[i], i);
     for (uint32_t i = 0; i < functions->count; i++)
-        if (functions->slots[i].calls)
-            at = put_function(at, &functions->octaves, &functions->slots[i]);
+        if (is_used(&functions->slots[i]))
+            at = put_function(at, functions, i);
+    return at;
+}
+
+int64_t ct_thread_profile(struct ct_trace *trace, uint32_t number, const uint8_t **bytes)
+{
+    struct thread *thread = trace_thread(trace, number);
+    if (!thread)
+        return CT_ERANGE;
+    int status = array_reserve(&trace->profile, &trace->profile_capacity, largest_size(thread), 1);
+    if (status)
+        return status;
+    /* A profile counts calls when they are entered, the tree when they end. */
+    for (uint32_t i = 1; i <= thread->depth; i++)
+        thread->contexts.nodes[thread->stack[i].context].completed++;
     *bytes = trace->profile;
-    return at - trace->profile;
+    int64_t size = put_profile(trace->profile, thread) - trace->profile;
+    for (uint32_t i = 1; i <= thread->depth; i++)
+        thread->contexts.nodes[thread->stack[i].context].completed--;
+    return size;
 }
 
 /* ---- reading ---- */
@@ -216,7 +232,6 @@ static int restore_function(struct functions *functions, struct reader *bytes, u
         return CT_EMALFORMED; /* the same function twice */
 
     struct function_sums *slot = &functions->slots[slots];
-    slot->calls = stored.calls;
     slot->completed = slot->chunk_start = stored.completed;
     slot->total_ticks = stored.total_ticks;
     slot->self_ticks = stored.self_ticks;
@@ -226,26 +241,24 @@ static int restore_function(struct functions *functions, struct reader *bytes, u
         uint64_t calls;
         uint32_t bucket = read_bucket(bytes, next, &calls);
         uint64_t duration = histogram_low(bucket / OCTAVE_BUCKETS, bucket % OCTAVE_BUCKETS);
-        histogram_add(&slot->histogram, &functions->octaves, duration, calls);
+        histogram_add(&functions->histograms[slots], &functions->octaves, duration, calls);
         next = bucket + 1;
     }
     return 0;
 }
 
-static int restore_context(struct thread *thread, const struct ct_context *stored, uint32_t number,
+static int restore_context(struct contexts *contexts, const struct ct_context *stored, uint32_t number,
                            uint32_t function_count)
 {
-    struct contexts *contexts = &thread->contexts;
     if (number) {
-        if (stored->function >= function_count || !thread->functions.slot_plus_1[stored->function])
+        if (stored->function >= function_count)
             return CT_ERANGE;
         if (contexts_child(contexts, stored->parent, stored->function))
             return CT_EMALFORMED; /* the same context twice */
-        if (!contexts_add(contexts, stored->parent, stored->function,
-                          functions_slot(&thread->functions, stored->function), UINT32_MAX))
+        if (!contexts_add(contexts, stored->parent, stored->function, UINT32_MAX))
             return CT_ENOMEM;
     }
-    contexts->nodes[number].calls = stored->calls;
+    contexts->nodes[number].completed = stored->calls; /* its open calls are taken off with the stack */
     contexts->nodes[number].total_ticks = stored->total_ticks;
     contexts->nodes[number].self_ticks = stored->self_ticks;
     return 0;
@@ -257,15 +270,12 @@ int profile_restore(struct thread *thread, const uint8_t *bytes, size_t size, ui
     int status = ct_profile_size(bytes, size, &checked);
     if (status)
         return status;
-    /* The contexts point to the functions, which stand behind them. */
-    struct profile_reader contexts = open_profile(bytes, size), functions = contexts;
-    for (uint32_t i = 0; i < checked.contexts; i++)
-        read_context(&functions.bytes, i);
-    for (uint32_t i = 0; !status && i < checked.functions; i++)
-        status = restore_function(&thread->functions, &functions.bytes, function_count);
+    struct profile_reader profile = open_profile(bytes, size);
     for (uint32_t i = 0; !status && i < checked.contexts; i++) {
-        struct ct_context stored = read_context(&contexts.bytes, i);
-        status = restore_context(thread, &stored, i, function_count);
+        struct ct_context stored = read_context(&profile.bytes, i);
+        status = restore_context(&thread->contexts, &stored, i, function_count);
     }
+    for (uint32_t i = 0; !status && i < checked.functions; i++)
+        status = restore_function(&thread->functions, &profile.bytes, function_count);
     return status;
 }

@@ -36,7 +36,8 @@ static int restore_stack(struct thread *thread, const struct ct_trace *trace, co
             open->context = open[-1].context;
             open->flags |= FRAME_FOLDED;
         }
-        thread->functions.slots[open->slot].active++;
+        thread->contexts.nodes[open->context].completed--;
+        functions_enter(&thread->functions, open->slot);
         thread->cut_frames += (open->flags & FRAME_CUT) != 0;
     }
     return 0;

@@ -11,11 +11,9 @@ static void end_full_chunk(struct ct_trace *trace, struct thread *thread)
 static void __attribute__((noinline)) add_context(const struct ct_trace *trace, struct thread *thread,
                                                   struct open_call *open, uint32_t function)
 {
-    uint32_t parent = open[-1].context;
-    open->slot = functions_slot(&thread->functions, function);
-    open->context = contexts_add(&thread->contexts, parent, function, open->slot, trace->limits.contexts);
+    open->context = contexts_add(&thread->contexts, open[-1].context, function, trace->limits.contexts);
     if (!open->context) {
-        open->context = parent;
+        open->context = open[-1].context;
         open->flags = FRAME_FOLDED;
         thread->folded++;
     }
@@ -37,10 +35,9 @@ static inline void enter_call(struct ct_trace *trace, struct thread *thread, uin
     open->context = contexts_child(&thread->contexts, open[-1].context, function);
     if (__builtin_expect(!open->context, 0))
         add_context(trace, thread, open, function);
-    else
-        open->slot = thread->contexts.nodes[open->context].slot;
-    thread->contexts.nodes[open->context].calls++;
-    functions_enter(&thread->functions.slots[open->slot]);
+    contexts_prefetch(&thread->contexts, open->context);
+    open->slot = functions_slot(&thread->functions, function);
+    functions_enter(&thread->functions, open->slot);
     chunk_enter(&thread->chunk, thread->depth++, site_number, lead, thread->last_ticks);
     end_full_chunk(trace, thread);
 }
@@ -69,6 +66,7 @@ static inline void end_call(struct ct_trace *trace, struct thread *thread, uint6
     uint64_t duration = thread->last_ticks - open->start_ticks;
     uint64_t self = duration - open->child_ticks;
     open[-1].child_ticks += duration;
+    context->completed++;
     context->self_ticks += self;
     context->total_ticks += duration;
     if (__builtin_expect(open->flags, 0)) {
@@ -76,7 +74,7 @@ static inline void end_call(struct ct_trace *trace, struct thread *thread, uint6
             context->total_ticks -= duration; /* the caller's will include it */
         status = flagged_status(thread, open, status);
     }
-    functions_end(&thread->functions, &thread->functions.slots[open->slot], duration, self);
+    functions_end(&thread->functions, open->slot, duration, self);
     if (__builtin_expect(open->call < thread->chunk.first_call, 0)) {
         add_late_row(thread, open, self);
         chunk_end(&thread->chunk, tail, status);
