@@ -19,7 +19,7 @@ __all__ = ["Finisher"]
 FIRST_LOOK_S = 0.005
 LAST_LOOK_S = 0.5
 """How often it is looked whether a process whose stream has ended is gone: often at first, then seldom."""
-ADOPT_INTERVAL_S = 2.0
+ADOPT_INTERVAL_S = 0.5
 """How often it is looked for sessions left behind by processes that were gone before they were served."""
 
 
@@ -45,6 +45,7 @@ class Finisher:
         self._workers = workers
         self._on_message = on_message
         self._tasks: dict[OpenSession, asyncio.Task[None]] = {}
+        self._adopting: asyncio.Task[None] | None = None
 
     def left(self, opened: OpenSession) -> None:
         """A session's stream has ended: end the session as soon as its process has."""
@@ -70,6 +71,12 @@ class Finisher:
         while True:
             await self.adopt()
             await asyncio.sleep(ADOPT_INTERVAL_S)
+
+    def unheard(self) -> None:
+        """A stream has ended before it said whose it is: its process may have left everything behind."""
+        if not self._adopting:
+            self._adopting = asyncio.create_task(self.adopt())
+            self._adopting.add_done_callback(lambda _: setattr(self, "_adopting", None))
 
     async def adopt(self) -> None:
         """Takes what was left behind."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +257,8 @@ class Registry:
                 wait_status = self._wait_statuses.get(_process_of(opened.session))
             if wait_status is not None:
                 return end_from_wait_status(wait_status, end.ended_at_ns)
+            # Nobody saw it end, so it may have been long ago.
+            return replace(end, ended_at_ns=opened.session.last_seen_ns())
         return end
 
     def _has_later_image(self, session: IngestSession) -> bool:

@@ -102,7 +102,11 @@ class IngestService:
             self.open_streams -= 1
 
     async def _trace(self, messages: AsyncIterator[bytes], context: _Context) -> None:
-        first = read_message(await anext(aiter(messages), b""))
+        try:
+            first = read_message(await anext(aiter(messages), b""))
+        except asyncio.CancelledError:
+            self._finisher.unheard()
+            raise
         if first.WhichOneof("body") != "process":
             raise ProtocolError("the first message of a stream must say which process it is")
         opened = await self._open(read_process(first.process))

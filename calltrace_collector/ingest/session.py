@@ -29,6 +29,7 @@ from calltrace_collector.ingest.messages import (
     read_module,
     read_thread,
 )
+from calltrace_collector.model.clock import Clock
 from calltrace_collector.model.commit import ChunkRow, Commit, SavedProcess
 from calltrace_collector.model.process import ClockReading, ModuleInfo, ProcessEnd, ProcessInfo, ThreadInfo
 
@@ -62,6 +63,7 @@ class IngestSession:
         self._chunks: list[ChunkRow] = []
         self._pending_bytes = 0
         self._pending = Commit(saved.process, saved.sequence)
+        self._first_reading = self._last_reading = info.clock
         self._goodbye: wire.Goodbye | None = None
         self._changed = False
         self._restore(saved)
@@ -101,6 +103,14 @@ class IngestSession:
         """Calls entered so far, on all threads."""
         with self._lock:
             return sum(state.calls for _, state in self._trace.threads())
+
+    def last_seen_ns(self) -> int:
+        """When the process was last known to live: nanoseconds since the epoch."""
+        with self._lock:
+            last_ticks = max((state.last_ticks for _, state in self._trace.threads()), default=0)
+        last = self._last_reading
+        clock = Clock([self._first_reading, last], ticks_are_ns=self.info.ticks_are_ns)
+        return clock.unix_ns(max(last_ticks, last.ticks)) if clock.rate_is_known else last.realtime_ns
 
     @property
     def said_goodbye(self) -> bool:
@@ -206,6 +216,7 @@ class IngestSession:
 
     def _take_clock(self, reading: ClockReading) -> None:
         self._pending.clocks.append(reading)
+        self._last_reading = reading
 
     # --- committing ---
 
