@@ -9,29 +9,44 @@ int maps_begin(struct maps_reader *r, int fd)
 {
     r->fd = fd;
     r->begin = r->end = 0;
+    r->cut = false;
     long status = sys_call3(SYS_lseek, fd, 0, SEEK_SET);
     return status < 0 ? (int)status : 0;
 }
 
-/* The next line, NUL-terminated in the buffer; NULL at the end. */
-static char *next_line(struct maps_reader *r)
+/* Reads more behind what is not taken yet. Returns the bytes read, 0 at the end, or -errno. */
+static long read_more(struct maps_reader *r)
+{
+    memmove(r->buffer, r->buffer + r->begin, r->end - r->begin);
+    r->end -= r->begin;
+    r->begin = 0;
+    if (r->end == sizeof r->buffer) {
+        r->end = 0;
+        r->cut = true;
+    }
+    long got = sys_read(r->fd, r->buffer + r->end, sizeof r->buffer - r->end);
+    if (got > 0)
+        r->end += (size_t)got;
+    return got;
+}
+
+/* Finds the next line, NUL-terminated in the buffer. Returns 1, 0 at the end, or -errno. */
+static int next_line(struct maps_reader *r, char **line)
 {
     for (;;) {
-        char *line = r->buffer + r->begin;
-        char *newline = memchr(line, '\n', r->end - r->begin);
-        if (newline != NULL) {
-            *newline = '\0';
-            r->begin = (size_t)(newline - r->buffer) + 1;
-            return line;
+        *line = r->buffer + r->begin;
+        char *newline = memchr(*line, '\n', r->end - r->begin);
+        if (newline == NULL) {
+            long got = read_more(r);
+            if (got <= 0)
+                return (int)got;
+            continue;
         }
-        memmove(r->buffer, line, r->end - r->begin);
-        r->end -= r->begin;
-        r->begin = 0;
-        long got =
-            r->end < sizeof r->buffer ? sys_read(r->fd, r->buffer + r->end, sizeof r->buffer - r->end) : 0;
-        if (got <= 0)
-            return NULL;
-        r->end += (size_t)got;
+        *newline = '\0';
+        r->begin = (size_t)(newline - r->buffer) + 1;
+        if (!r->cut)
+            return 1;
+        r->cut = false;
     }
 }
 
@@ -55,12 +70,13 @@ static void skip(char **at, size_t count)
         ++*at;
 }
 
-bool maps_next(struct maps_reader *r, struct mapping *mapping)
+int maps_next(struct maps_reader *r, struct mapping *mapping)
 {
     /* start-end rwxp offset major:minor inode   path */
-    char *at = next_line(r);
-    if (at == NULL)
-        return false;
+    char *at;
+    int status = next_line(r, &at);
+    if (status <= 0)
+        return status;
     mapping->start = take_number(&at, 16);
     skip(&at, 1);
     mapping->end = take_number(&at, 16);
@@ -83,5 +99,5 @@ bool maps_next(struct maps_reader *r, struct mapping *mapping)
     memcpy(mapping->path, at, fits ? length + 1 : 0);
     if (!fits)
         mapping->path[0] = '\0';
-    return true;
+    return 1;
 }

@@ -24,13 +24,14 @@ struct maps_reader {
     int fd;
     size_t begin; /* of what is not taken yet */
     size_t end;
+    bool cut; /* what is there is the rest of a line that was too long */
     char buffer[8192];
 };
 
 /* Starts at the beginning of the file. Returns 0 or -errno. */
 int maps_begin(struct maps_reader *reader, int fd);
 
-/* Takes the next line; false: there is none. */
-bool maps_next(struct maps_reader *reader, struct mapping *mapping);
+/* Takes the next line, passing over one longer than any path. Returns 1, 0 at the end, or -errno. */
+int maps_next(struct maps_reader *reader, struct mapping *mapping);
 
 #endif

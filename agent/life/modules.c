@@ -176,8 +176,11 @@ bool modules_scan(struct modules *m, uint64_t now_ticks)
         return false;
     for (size_t i = 0; i < m->count; i++)
         m->list[i].seen = false;
-    while (maps_next(&reader, &mapping))
+    int status;
+    while ((status = maps_next(&reader, &mapping)) > 0)
         consider(m, &mapping, now_ticks);
+    if (status < 0)
+        return false; /* what was not seen may be there */
 
     bool gone = false;
     for (size_t i = 0; i < m->count; i++) {
