@@ -175,6 +175,12 @@ class Collector:
         lines = self._answer("query", "--pid", str(pid), "--format", "jsonl", *options).splitlines()
         return [json.loads(line) for line in lines]
 
+    def close(self) -> None:
+        """Removes all that was made."""
+        self._log.close()
+        shutil.rmtree(self.folder)
+        shutil.rmtree(self.sessions)
+
     def __enter__(self) -> Self:
         self.start()
         return self
@@ -184,6 +190,4 @@ class Collector:
     ) -> None:
         if self._server is not None:
             self.stop()
-        self._log.close()
-        shutil.rmtree(self.folder)
-        shutil.rmtree(self.sessions)
+        self.close()
