@@ -37,10 +37,10 @@ static int check_sites(struct forecast *forecast, const struct batch *batch, uin
     return largest > site_count ? CT_ERANGE : 0;
 }
 
-static void follow(struct level *level, const uint32_t *op, uint32_t count)
+static void follow(struct level *level, const uint32_t *op, uint32_t from, uint32_t to)
 {
     int64_t now = level->now, lowest = level->lowest, peak = level->peak;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = from; i < to; i++) {
         now += -(int64_t)(op[i] == 0) | 1; /* no branch: nobody could foretell it */
         lowest = now < lowest ? now : lowest;
         peak = now > peak ? now : peak;
@@ -86,13 +86,13 @@ static int check_stack(struct forecast *forecast, const struct batch *batch, str
         const struct mark *mark = &batch->marks[i];
         if (mark->index < done || mark->index > batch->events)
             return CT_ERANGE;
-        follow(level, batch->op + done, mark->index - done);
+        follow(level, batch->op, done, mark->index);
         done = mark->index;
         int status = check_mark(forecast, batch, mark, level);
         if (status)
             return status;
     }
-    follow(level, batch->op + done, batch->events - done);
+    follow(level, batch->op, done, batch->events);
     return level->lowest < 0 ? CT_ESTACK : 0;
 }
 

@@ -7,14 +7,13 @@
 
 enum { VARINT_MAX_BYTES = 10 };
 
-/* Reads one varint of at most 64 bits. Returns what follows it; NULL: cut off, or too large. */
+/* Reads one varint. Returns what follows it; NULL: cut off, or more than VARINT_MAX_BYTES. As protobuf has it,
+ * what is more than 64 bits is cut off. */
 static inline const uint8_t *varint_read(const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
     uint64_t sum = 0;
     for (unsigned shift = 0; at < end && shift < 64; shift += 7) {
         uint8_t byte = *at++;
-        if (shift == 63 && byte > 1)
-            return NULL;
         sum |= (uint64_t)(byte & 0x7f) << shift;
         if (byte < 0x80) {
             *value = sum;

@@ -31,7 +31,7 @@ static inline uint64_t join_groups(uint64_t word)
     return (word & 0x000000000fffffffull) | (word & 0x0fffffff00000000ull) >> 4;
 }
 
-/* Reads one varint at `at`, where 8 bytes can be loaded and `end` is beyond them. NULL: too large. */
+/* Reads one varint at `at`, where 8 bytes can be loaded and `end` is beyond them. NULL: too long. */
 static inline const uint8_t *read_one(const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
     uint64_t word = load_word(at);
