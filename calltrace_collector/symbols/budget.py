@@ -18,8 +18,11 @@ class Budget:
         self._what = what
         self._left = 4 * size + 4096
 
-    def spend(self, size: int) -> None:
-        """Takes the bytes off; raises ValueError when there are not that many left."""
-        self._left -= size
+    def check(self) -> None:
+        """Raises ValueError when the budget is overdrawn; to be called before parsing."""
         if self._left < 0:
             raise ValueError(f"{self._what} is referred to far more often than can be")
+
+    def spend(self, size: int) -> None:
+        """Takes off the bytes that were parsed."""
+        self._left -= size

@@ -43,6 +43,7 @@ class DwarfFile:
         self._elf = elf
         self._abbreviations: dict[tuple[int, Encoding], dict[int, Abbreviation]] = {}
         self._contents: OrderedDict[int, bytes] = OrderedDict()
+        self._kept_bytes = 0
         self._whole: dict[str, bytes] = {}
         self._budgets: dict[str, Budget] = {}
 
@@ -73,6 +74,7 @@ class DwarfFile:
         """Returns the table of abbreviations at `offset`."""
         key = (offset, encoding)
         if key not in self._abbreviations:
+            self.budget("abbrev").check()
             table, end = abbrev.parse(self.whole("abbrev"), offset, encoding)
             self.budget("abbrev").spend(end - offset)
             self._abbreviations[key] = table
@@ -84,14 +86,16 @@ class DwarfFile:
         if content is None:
             content = self.need("info").read(header.offset, header.size)
             self._contents[header.offset] = content
-            while len(self._contents) > 1 and sum(map(len, self._contents.values())) > _KEPT_BYTES:
-                self._contents.popitem(last=False)
+            self._kept_bytes += len(content)
+            while len(self._contents) > 1 and self._kept_bytes > _KEPT_BYTES:
+                self._kept_bytes -= len(self._contents.popitem(last=False)[1])
         self._contents.move_to_end(header.offset)
         return content
 
     def release(self) -> None:
         """Forgets what can be read again."""
         self._contents.clear()
+        self._kept_bytes = 0
         self._whole.clear()
         for section in self._elf.sections:
             section.release()

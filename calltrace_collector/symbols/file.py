@@ -30,7 +30,8 @@ def damage_of(what: str) -> Iterator[None]:
     try:
         yield
     except (IndexError, KeyError, ValueError, OverflowError, struct.error, zlib.error) as error:
-        raise SymbolError(f"{what} is damaged ({error}); rebuild or reinstall it") from error
+        reason = f"it has no number {error}" if isinstance(error, KeyError) else error
+        raise SymbolError(f"{what} is damaged ({reason}); rebuild or reinstall it") from error
 
 
 class RegularFile:

@@ -57,6 +57,7 @@ def read(dwarf: DwarfFile, offset: int, directory: str | None) -> LineProgram:
         length, start, offset_size = int.from_bytes(section.read(offset + 4, 8), "little"), 12, 8
     if length > _MAX_PROGRAM_BYTES:
         raise ValueError(f"the line number program at {offset:#x} is of {length} bytes")
+    dwarf.budget("line").check()
     dwarf.budget("line").spend(length)
     data = section.read(offset + start, length)
     version = int.from_bytes(data[:2], "little")

@@ -52,6 +52,7 @@ def _rnglist(unit: Unit, value: Value) -> Ranges:
         base = declared.number if declared else 12 if size == 4 else 20
         at = base + start * size
         start = base + int.from_bytes(data[at : at + size], "little")
+    unit.dwarf.budget("rnglists").check()
     ranges, end = _parse_rnglist(unit, data, start)
     unit.dwarf.budget("rnglists").spend(end - start)
     return ranges
@@ -99,6 +100,7 @@ def _old_list(unit: Unit, value: Value) -> Ranges:
     if unit.skeleton:
         base = owner.root.get(At.GNU_RANGES_BASE)
         start += base.number if base else 0
+    owner.dwarf.budget("ranges").check()
     ranges, end = _parse_old_list(data, start, _base_address(unit))
     owner.dwarf.budget("ranges").spend(end - start)
     return ranges
