@@ -99,7 +99,7 @@ class Matcher:
             passed &= end_ticks >= self._since_ticks
         if self._until_ticks is not None:
             passed &= rows.start_ticks.view(np.int64) <= self._until_ticks
-        if self._min_ticks:
+        if self.wanted.min_duration_ns:
             passed &= end_ticks - rows.start_ticks >= self._min_ticks
             self._refine(passed, rows, end_ticks)
         return passed

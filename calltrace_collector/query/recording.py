@@ -71,7 +71,7 @@ class Recording:
 
     @cached_property
     def _last_ticks(self) -> int:
-        """The last moment at which the process is known to have been there."""
-        if self.process.ended_at_ns is not None:
-            return self.clock.ticks_at(self.process.ended_at_ns)
-        return max((reading.ticks for reading in self.readings), default=0)
+        """The last moment at which the process is known to have been there; it may have ended right then."""
+        ticks = [reading.ticks for reading in self.readings]
+        ticks += [thread.last_ticks for thread in self.threads]
+        return max(ticks, default=0)
