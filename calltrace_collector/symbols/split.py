@@ -32,8 +32,9 @@ def full_unit(unit: Unit) -> Iterator[Unit]:
     path = posixpath.join(unit.compilation_directory or "", name)
     wanted = _identification(unit)
     with ElfFile(path, relocatable=True) as elf:
-        for candidate in DwarfFile(elf, ".dwo").units:
-            full = Unit(candidate.dwarf, candidate.header, skeleton=unit)
+        dwarf = DwarfFile(elf, ".dwo")
+        for candidate in dwarf.units:
+            full = Unit(dwarf, candidate.header, skeleton=unit)
             if full.header.kind in _KINDS and _identification(full) == wanted:
                 yield full
                 return

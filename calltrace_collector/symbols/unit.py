@@ -5,6 +5,7 @@ Format: DWARF 5, sections 2.17 (addresses), 3.1 (units) and 7.5 (encoding).
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -87,13 +88,14 @@ class Unit:
     Everything here may raise IndexError, KeyError, ValueError or SymbolError on damaged data.
 
     Args:
-        dwarf: the file it is in.
+        dwarf: the file it is in, which has to live longer.
         header: its header.
         skeleton: for a unit of a .dwo file, the unit that stands for it in the program.
     """
 
     def __init__(self, dwarf: DwarfFile, header: UnitHeader, skeleton: Unit | None = None) -> None:
-        self.dwarf = dwarf
+        # Weak, for the file has its units: what forms no circle is closed as soon as nobody uses it.
+        self.dwarf: DwarfFile = weakref.proxy(dwarf)
         self.header = header
         self.skeleton = skeleton
 
