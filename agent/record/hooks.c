@@ -11,53 +11,78 @@
 /* The stack pointer of the instrumented function where it called the hook. */
 #define STACK_POINTER() ((uint64_t)(uintptr_t)__builtin_dwarf_cfa())
 
-static FORCE_INLINE void record_entry(struct producer *p, const void *function, const void *call_site,
-                                      uint64_t stack_pointer, bool monotonic)
+static FORCE_INLINE uint64_t fill_entry(struct producer *p, const void *function, const void *call_site,
+                                        uint64_t stack_pointer, uint64_t ticks_of(void))
 {
     uint64_t position = arch_take(&p->reserved, RECORD_ENTRY_WORDS);
     uint64_t *record = &p->words[position & (RING_WORDS - 1)];
-    record[0] = monotonic ? clock_monotonic_ns() : arch_counter();
+    record[0] = ticks_of();
     record[1] = record_event_word(function, stack_pointer, RECORD_ENTRY);
     record[2] = record_call_site_word(call_site, stack_pointer);
-    record_publish(p, position, position + RECORD_ENTRY_WORDS);
+    return position;
 }
 
-static FORCE_INLINE void record_exit(struct producer *p, const void *function, uint64_t stack_pointer,
-                                     bool monotonic)
+static FORCE_INLINE uint64_t fill_exit(struct producer *p, const void *function, uint64_t stack_pointer,
+                                       uint64_t ticks_of(void))
 {
     uint64_t position = arch_take(&p->reserved, RECORD_EXIT_WORDS);
     uint64_t *record = &p->words[position & (RING_WORDS - 1)];
-    record[0] = monotonic ? clock_monotonic_ns() : arch_counter();
+    record[0] = ticks_of();
     record[1] = record_event_word(function, stack_pointer, RECORD_EXIT);
-    record_publish(p, position, position + RECORD_EXIT_WORDS);
+    return position;
 }
 
-/* The hooks when the ring has no room, or the clock needs a call. */
+/* The hooks when the ring has no room, the clock needs a call, or another hook is interrupted. */
 static COLD void slow_entry(const void *function, const void *call_site, uint64_t stack_pointer)
 {
-    if (ring_make_room(RECORD_ENTRY_WORDS, stack_pointer))
-        record_entry(ring_producer, function, call_site, stack_pointer, clock_is_monotonic);
+    if (!ring_make_room(RECORD_ENTRY_WORDS, stack_pointer))
+        return;
+    struct producer *p = ring_producer;
+    bool nested = p->reserved != p->published;
+    if (!nested)
+        p->hook = stack_pointer | RECORD_ENTRY_WORDS;
+    uint64_t position = fill_entry(p, function, call_site, stack_pointer, clock_ticks);
+    if (!nested) /* else the interrupted hook publishes this record with its own */
+        record_publish(p, position, position + RECORD_ENTRY_WORDS);
 }
 
 static COLD void slow_exit(const void *function, uint64_t stack_pointer)
 {
-    if (ring_make_room(RECORD_EXIT_WORDS, stack_pointer))
-        record_exit(ring_producer, function, stack_pointer, clock_is_monotonic);
+    if (!ring_make_room(RECORD_EXIT_WORDS, stack_pointer))
+        return;
+    struct producer *p = ring_producer;
+    bool nested = p->reserved != p->published;
+    if (!nested)
+        p->hook = stack_pointer | RECORD_EXIT_WORDS;
+    uint64_t position = fill_exit(p, function, stack_pointer, clock_ticks);
+    if (!nested)
+        record_publish(p, position, position + RECORD_EXIT_WORDS);
+}
+
+static FORCE_INLINE bool is_slow(const struct producer *p, uint64_t words)
+{
+    return p->reserved + words > p->limit || p->reserved != p->published || clock_is_monotonic;
 }
 
 EXPORT void __cyg_profile_func_enter(void *function, void *call_site)
 {
     struct producer *p = ring_producer;
-    if (UNLIKELY(p->reserved + RECORD_ENTRY_WORDS > p->limit || clock_is_monotonic))
-        return slow_entry(function, call_site, STACK_POINTER());
-    record_entry(p, function, call_site, STACK_POINTER(), false);
+    uint64_t stack_pointer = STACK_POINTER();
+    if (UNLIKELY(is_slow(p, RECORD_ENTRY_WORDS)))
+        return slow_entry(function, call_site, stack_pointer);
+    p->hook = stack_pointer | RECORD_ENTRY_WORDS;
+    uint64_t position = fill_entry(p, function, call_site, stack_pointer, arch_counter);
+    record_publish(p, position, position + RECORD_ENTRY_WORDS);
 }
 
 EXPORT void __cyg_profile_func_exit(void *function, void *call_site)
 {
     (void)call_site;
     struct producer *p = ring_producer;
-    if (UNLIKELY(p->reserved + RECORD_EXIT_WORDS > p->limit || clock_is_monotonic))
-        return slow_exit(function, STACK_POINTER());
-    record_exit(p, function, STACK_POINTER(), false);
+    uint64_t stack_pointer = STACK_POINTER();
+    if (UNLIKELY(is_slow(p, RECORD_EXIT_WORDS)))
+        return slow_exit(function, stack_pointer);
+    p->hook = stack_pointer | RECORD_EXIT_WORDS;
+    uint64_t position = fill_exit(p, function, stack_pointer, arch_counter);
+    record_publish(p, position, position + RECORD_EXIT_WORDS);
 }

@@ -39,15 +39,17 @@ static inline void record_publish_all(struct producer *p)
     } while (UNLIKELY(__atomic_load_n(&p->reserved, __ATOMIC_RELAXED) != reserved));
 }
 
-/* The rare end of a hook: it interrupted another hook, or was interrupted by one. */
-void record_publish_nested(struct producer *p, uint64_t position, uint64_t next)
-    __attribute__((visibility("hidden")));
-
-/* Publishes the record in [position, next), which is filled. */
+/* Publishes the record in [position, next), which is filled, given that no hook further out is running. */
 static FORCE_INLINE void record_publish(struct producer *p, uint64_t position, uint64_t next)
 {
-    if (UNLIKELY(p->reserved != next || p->published != position))
-        return record_publish_nested(p, position, next);
+    if (UNLIKELY(__atomic_load_n(&p->reserved, __ATOMIC_RELAXED) != next)) {
+        /* A handler interrupted this hook. If that was before it read the clock, the record behind is the
+         * older one; but an event cannot be later than what happened inside of it. */
+        uint64_t *ticks = &p->words[position & (RING_WORDS - 1)];
+        uint64_t behind = p->words[next & (RING_WORDS - 1)];
+        if ((int64_t)(behind - *ticks) < 0)
+            *ticks = behind;
+    }
     record_publish_all(p);
 }
 

@@ -3,8 +3,11 @@
  */
 #include "agent/record/ring.h"
 
+#include <signal.h>
+
 #include "agent/life/agent.h"
 #include "agent/life/futex.h"
+#include "agent/life/sys.h"
 #include "agent/life/thread.h"
 #include "agent/record/arch.h"
 #include "agent/record/clock.h"
@@ -15,19 +18,33 @@
 
 _Thread_local struct producer *ring_producer = &thread_unattached;
 
-COLD void record_publish_nested(struct producer *p, uint64_t position, uint64_t next)
+/* Whether the hook that reserved a record and has not published it will never do so: its frame is gone, as
+ * a handler that interrupted it did not return. */
+static bool is_abandoned(const struct producer *p, uint64_t stack_pointer)
 {
-    if (p->reserved != next) {
-        /* The handler may have run before this hook read the clock. Then the record behind is the older
-         * one, but an event cannot be later than what happened inside of it. */
-        uint64_t *ticks = &p->words[position & (RING_WORDS - 1)];
-        uint64_t behind = p->words[next & (RING_WORDS - 1)];
-        if ((int64_t)(behind - *ticks) < 0)
-            *ticks = behind;
+    uint64_t hook = p->hook & ~15ull;
+    stack_t alternate = {.ss_flags = SS_DISABLE};
+    sys_call3(SYS_sigaltstack, 0, (long)&alternate, 0);
+    uint64_t low = (uint64_t)(uintptr_t)alternate.ss_sp;
+    bool hook_is_there = (alternate.ss_flags & SS_DISABLE) == 0 && hook - low < alternate.ss_size;
+    bool we_are_there = (alternate.ss_flags & SS_ONSTACK) != 0;
+    /* On a handler's stack of its own, frames of the other stack are below us in time, not in address. */
+    if (we_are_there != hook_is_there)
+        return hook_is_there;
+    return stack_pointer > hook;
+}
+
+/* Makes the record that an abandoned hook has left unfilled one dropped event, and publishes what lies
+ * behind it. */
+static void settle_abandoned(struct producer *p)
+{
+    uint64_t head = __atomic_load_n(&p->ring->head, __ATOMIC_RELAXED);
+    if (head == p->published) {
+        uint64_t *record = &p->words[head & (RING_WORDS - 1)];
+        uint64_t third_word = (p->hook & 15) == RECORD_ENTRY_WORDS;
+        record[1] = 1 | third_word << RECORD_ADDRESS_BITS | (uint64_t)RECORD_DROPPED << RECORD_KIND_SHIFT;
+        arch_take(&p->ring->dropped, 1);
     }
-    /* An interrupted hook further out has yet to fill its record; it publishes this one too. */
-    if (p->published != position)
-        return;
     record_publish_all(p);
 }
 
@@ -66,21 +83,26 @@ static void sleep_until_drained(struct producer *p)
     __atomic_store_n(&ring->waiting, 0, __ATOMIC_RELAXED);
 }
 
-static void wait_for_room(struct producer *p, uint64_t words)
-{
-    for (int i = 0; !extend_limit(p, words); i++) {
-        if (i < SPINS_BEFORE_SLEEP)
-            arch_relax();
-        else
-            sleep_until_drained(p);
-    }
-}
-
 static bool drop(struct producer *p)
 {
     arch_take(&p->unsaid_drops, 1);
     arch_take(&p->ring->dropped, 1);
     return false;
+}
+
+/* Returns false when there will be none. */
+static bool wait_for_room(struct producer *p, uint64_t words)
+{
+    for (int i = 0; !extend_limit(p, words); i++) {
+        /* Behind an interrupted hook nothing is published, so nothing drains what its handler records. */
+        if (p->reserved != p->published && __atomic_load_n(&p->ring->tail, __ATOMIC_ACQUIRE) == p->published)
+            return drop(p);
+        if (i < SPINS_BEFORE_SLEEP)
+            arch_relax();
+        else
+            sleep_until_drained(p);
+    }
+    return true;
 }
 
 COLD bool ring_make_room(uint64_t words, uint64_t stack_pointer)
@@ -91,19 +113,21 @@ COLD bool ring_make_room(uint64_t words, uint64_t stack_pointer)
             return false;
         p = ring_producer;
     }
-    if (p->reserved + words <= p->limit)
+    if (p->reserved != p->published && is_abandoned(p, stack_pointer))
+        settle_abandoned(p);
+    if (p->reserved + words <= p->limit && !p->unsaid_drops)
         return true;
-    if (!agent.config.drops) {
-        agent_wake_flusher();
-        wait_for_room(p, words);
-        return true;
-    }
-    /* Once dropping, go on until a good part of the ring is free, so that gaps are few and long. */
-    uint64_t needed = p->unsaid_drops ? RING_WORDS / 4 : words + RECORD_EXIT_WORDS;
     agent_wake_flusher();
-    if (!extend_limit(p, needed))
-        return drop(p);
-    if (p->unsaid_drops)
+    uint64_t needed = words + RECORD_EXIT_WORDS;
+    if (!agent.config.drops) {
+        if (!wait_for_room(p, needed))
+            return false;
+    } else {
+        /* Once dropping, go on until a good part of the ring is free, so that gaps are few and long. */
+        if (!extend_limit(p, p->unsaid_drops ? RING_WORDS / 4 : needed))
+            return drop(p);
+    }
+    if (p->unsaid_drops && p->reserved == p->published)
         record_drops(p);
     return true;
 }

@@ -5,7 +5,8 @@
  *    the process; they are mapped twice in a row, so that a record may cross the end.
  *  - The thread's hooks reserve words, fill them and publish them. A signal handler may interrupt a hook
  *    anywhere and run hooks of its own on the same ring: its records come to lie behind the interrupted
- *    one, and are published with it.
+ *    one, and are published with it. A handler that does not return (longjmp) leaves the interrupted hook's
+ *    record unfilled for ever; the next hook sees that, and makes it a dropped event.
  *  - The thread's private half (struct producer) lies in memory that the kernel clears in a forked child,
  *    however it was forked: there `limit` is 0, and the first hook takes the slow path.
  *  - `limit` is never more than half a ring ahead: crossing it is the occasion to wake the flusher.
@@ -26,7 +27,8 @@
 struct producer {
     uint64_t reserved;  /* position behind the last reserved record */
     uint64_t limit;     /* reserve up to here without asking */
-    uint64_t published; /* what ring->head was last set to */
+    uint64_t published; /* what ring->head was last set to; less than `reserved` only inside a hook */
+    uint64_t hook; /* of the outermost hook that is running: its stack pointer, plus its record's words */
     uint64_t *words;
     struct ring_header *ring; /* NULL: this thread has no ring */
     uint64_t unsaid_drops;    /* events dropped since the last record */

@@ -254,11 +254,13 @@ static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, 
     case RECORD_EXIT:
         encode_exit(e, t, &r);
         return RECORD_EXIT_WORDS;
-    case RECORD_DROPPED:
-        if (r.address == 0)
+    case RECORD_DROPPED: {
+        uint64_t words = RECORD_EXIT_WORDS + (r.sp_low & 1);
+        if (r.address == 0 || end - position < words)
             return -EBADMSG;
         put_gap(e, t, r.address);
-        return RECORD_EXIT_WORDS;
+        return (int64_t)words;
+    }
     default:
         return -EBADMSG;
     }
