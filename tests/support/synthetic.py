@@ -82,9 +82,9 @@ class Synthetic:
         self._sites: dict[tuple[str, int], int] = {}
         self._names: list[tuple[str, int]] = []
         self._exports = {number: ThreadExport(number) for number in range(threads)}
-        self._modules = AddressMap()
+        self.modules = AddressMap()
         module = ModuleInfo(0, MODULE, b"synthetic!", _BIAS, (Segment(0, 1 << 24, 0, 5),))
-        self._modules.put(module)
+        self.modules.put(module)
         infos = [
             ThreadInfo(number, 100 + number, f"worker {number}", START_TICKS, 0, _STACK_BASE)
             for number in range(threads)
@@ -119,6 +119,11 @@ class Synthetic:
         """Something happens that is neither (Mark.Kind): ABANDONED, DROPPED, CUT, ..."""
         mark = Mark(index=0, kind=Mark.Kind.Value(kind), value=value)
         self._feed(thread, EventBatch(marks=[mark]))
+
+    def forget_addresses(self) -> None:
+        """A module was unloaded: the same addresses are other functions from now on."""
+        self.trace.forget_addresses()
+        self.twin.forget_addresses()
 
     def _feed(self, thread: int, batch: EventBatch) -> None:
         state = self.twin.threads[thread]
@@ -172,7 +177,7 @@ class Synthetic:
         commit = Commit(
             self.process,
             self._sequence,
-            sites=list(export_sites(self.trace, first_site, self._modules)),
+            sites=list(export_sites(self.trace, first_site, self.modules)),
             chunks=list(export_chunks(self.trace)),
             progress=[step for step in progress if step is not None],
             losses=export_losses(self.trace),
