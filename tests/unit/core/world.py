@@ -53,6 +53,7 @@ class World:
         self.site_of: dict[tuple[int, int], int] = {}
         self.cleaned: dict[int, npt.NDArray[np.void]] = {}
         self.losses: list[tuple[int, ...]] = []
+        self.has_forgotten = False
         for thread in range(THREADS):
             self.core.declare_thread(thread, STARTED, STACK_BASE)
             self.twin.declare_thread(thread, STARTED, STACK_BASE)
@@ -138,6 +139,7 @@ class World:
         self.core.forget_addresses()
         self.twin.forget_addresses()
         self.site_of.clear()
+        self.has_forgotten = True
 
     def restart(self) -> None:
         """Stores everything, and carries on with a new core that has been given what was stored."""
@@ -151,7 +153,9 @@ class World:
             self.core.declare_thread(thread, 5, 5)
             self.core.restore_thread(thread, state, old.frames(thread), old.profile(thread))
             self.clean(thread)
-        self.forget()
+        if self.has_forgotten:
+            # What was forgotten is not stored: a restored core remembers all addresses.
+            self.forget()
 
     # ---- comparison ----
 
