@@ -145,12 +145,13 @@ class ModuleSymbols:
             candidates = self._debug.definitions(starts)
             definitions = [_choose(*pair) for pair in zip(symbols, candidates, strict=True)]
             lines = [self._declaration(definition) for definition in definitions]
+            unknown = [row for row, line in enumerate(lines) if line is None]
             entries = [
-                definition.start if definition and not symbol else start
-                for symbol, definition, start in zip(symbols, definitions, starts.tolist(), strict=True)
+                definition.start if (definition := definitions[row]) and not symbols[row] else starts[row]
+                for row in unknown
             ]
-            first_lines = self._debug.lines(np.array(entries, dtype=np.uint64))
-            lines = [declared or first for declared, first in zip(lines, first_lines, strict=True)]
+            for row, line in zip(unknown, self._debug.lines(np.array(entries, dtype=np.uint64)), strict=True):
+                lines[row] = line
             self._debug.release()
         names = [
             symbol.name if symbol else (definition and definition.linkage_name) or ""

@@ -1,13 +1,17 @@
 import os
 import re
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from calltrace_collector.errors import SymbolError
 from calltrace_collector.symbols.elf import ElfFile
 from tests.unit.symbols import oracles
 from tests.unit.symbols.conftest import Build
+from tests.unit.symbols.made import elf_with
 
 
 def test_sections_are_those_of_readelf(build: Build) -> None:
@@ -39,6 +43,16 @@ def test_compressed_sections_hold_what_objcopy_decompresses(
         assert section.read_all() == expected.read_all()
         section.release()
         assert section.read(10, 20) == expected.read(10, 20)
+
+
+def test_sections_compressed_with_zstd(tmp_path: Path) -> None:
+    content = b"some debug information" * 1000
+    for kind, packed in ((1, zlib.compress(content)), (2, zstandard.compress(content))):
+        section = struct.pack("<IIQQ", kind, 0, len(content), 1) + packed
+        with ElfFile(elf_with(tmp_path / "program", {}, {".debug_info": section})) as elf:
+            found = elf.section(".debug_info")
+            assert found is not None
+            assert found.read_all() == content
 
 
 def test_executable_ranges_hold_all_functions_and_no_data(build: Build) -> None:

@@ -134,16 +134,36 @@ def test_functions_of_assembly_are_of_their_first_line(tmp_path: Path) -> None:
         assert (found[name].file, found[name].line) == (str(source), lines.index(f"{name}:") + 2)
 
 
-def test_old_tables_of_lines_only_give_the_first_line(tmp_path: Path) -> None:
-    source, path = tmp_path / "lines.c", tmp_path / "lines"
+def test_minimal_debug_information_has_definitions(tmp_path: Path) -> None:
+    source, path = tmp_path / "minimal.c", tmp_path / "minimal"
     source.write_text(
-        "int other(int value)\n{\n    return value;\n}\nint main(void)\n{\n    return other(0);\n}\n"
+        "static int\nother(int value)\n{\n    return value;\n}\nint main(void)\n{\n    return other(0);\n}\n"
     )
     oracles.run("gcc", "-g1", source, "-o", path)
-    oracles.run("objcopy", "--remove-section=.debug_abbrev", path, tmp_path / "damaged")
-    module = oracles.module(tmp_path / "damaged")
-    (function,) = module.functions([oracles.nm(path)["other"]])
+    found = functions(path)
+    assert (found["other"].line, found["main"].line) == (2, 6)
+
+
+def test_without_abbreviations_only_names_are_known(build: Build, tmp_path: Path) -> None:
+    path = tmp_path / "damaged"
+    oracles.run("objcopy", "--remove-section=.debug_abbrev", build("plain"), path)
+    module = oracles.module(path)
+    (function,) = module.functions([oracles.nm(path)["helper"]])
     assert function is not None
-    assert (function.name, function.file, function.line) == ("other", None, None)
+    assert (function.name, function.file, function.line) == ("helper", None, None)
     assert "there is no section .debug_abbrev" in module.problems[0]
-    assert functions(path)["other"].line == 1
+
+
+def test_without_entries_the_first_line_is_taken(tmp_path: Path) -> None:
+    source, path = tmp_path / "lines.s", tmp_path / "lines"
+    source.write_text(
+        '    .file 1 "made.up"\n    .text\n    .globl main\n    .type main, @function\n'
+        "main:\n    .loc 1 41\n    nop\n    .loc 1 42\n    ret\n    .size main, . - main\n"
+        '    .section .note.GNU-stack, "", @progbits\n'
+    )
+    oracles.run("gcc", "-Wa,-gdwarf-5", source, "-o", path)
+    start = oracles.nm(path)["main"]
+    function, *_ = oracles.module(path).functions([start])
+    assert function is not None
+    assert function.line == 41
+    assert oracles.module(path).locations([start, start + 1]) == oracles.gdb_lines(path, [start, start + 1])
