@@ -135,6 +135,7 @@ static void at_exit(int exit_code, void *unused)
     (void)unused;
     if (__atomic_load_n(&agent.state, __ATOMIC_ACQUIRE) != AGENT_RUNNING || *agent.here == 0)
         return;
+    ring_settle(ring_producer);
     agent.exit_code = exit_code;
     __atomic_store_n(&agent.finish, 1, __ATOMIC_RELEASE);
     agent_wake_flusher();

@@ -104,6 +104,7 @@ static void at_thread_end(void *value)
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (p->ring == NULL)
         return;
+    ring_settle(p);
     sys_call3(SYS_prctl, PR_GET_NAME, (long)p->ring->name, 0);
     p->ring->ended_ticks = clock_ticks();
     __atomic_store_n(&p->ring->state, RING_ENDED, __ATOMIC_RELEASE);

@@ -79,8 +79,8 @@ struct ring_header {
 enum record_kind {
     RECORD_ENTRY = 0,
     RECORD_EXIT = 1,
-    RECORD_DROPPED = 2, /* in bits 0-47 of word 1 how many events were dropped here, in bit 48 whether a third
-                         * word follows, which means nothing */
+    RECORD_DROPPED = 2, /* in bits 0-47 of word 1 how many events were dropped here; 0: none, the record is
+                         * void. In bit 48 whether a third word follows, which means nothing */
 };
 
 #define RECORD_ADDRESS_BITS 48

@@ -31,19 +31,18 @@ static bool is_abandoned(const struct producer *p, uint64_t stack_pointer)
     /* On a handler's stack of its own, frames of the other stack are below us in time, not in address. */
     if (we_are_there != hook_is_there)
         return hook_is_there;
-    return stack_pointer > hook;
+    return stack_pointer >= hook;
 }
 
-/* Makes the record that an abandoned hook has left unfilled one dropped event, and publishes what lies
- * behind it. */
+/* Makes the record that an abandoned hook has left unfilled void, and publishes what lies behind it. Nothing
+ * is lost: a call left in its entry hook has not begun, one left in its exit hook has been abandoned. */
 static void settle_abandoned(struct producer *p)
 {
     uint64_t head = __atomic_load_n(&p->ring->head, __ATOMIC_RELAXED);
     if (head == p->published) {
         uint64_t *record = &p->words[head & (RING_WORDS - 1)];
         uint64_t third_word = (p->hook & 15) == RECORD_ENTRY_WORDS;
-        record[1] = 1 | third_word << RECORD_ADDRESS_BITS | (uint64_t)RECORD_DROPPED << RECORD_KIND_SHIFT;
-        arch_take(&p->ring->dropped, 1);
+        record[1] = third_word << RECORD_ADDRESS_BITS | (uint64_t)RECORD_DROPPED << RECORD_KIND_SHIFT;
     }
     record_publish_all(p);
 }
@@ -57,6 +56,12 @@ static void record_drops(struct producer *p)
     record[1] = (p->unsaid_drops & RECORD_ADDRESS_MASK) | (uint64_t)RECORD_DROPPED << RECORD_KIND_SHIFT;
     p->unsaid_drops = 0;
     record_publish(p, position, position + RECORD_EXIT_WORDS);
+}
+
+void ring_settle(struct producer *p)
+{
+    if (p->ring != NULL && p->reserved != p->published)
+        settle_abandoned(p);
 }
 
 /* Moves the limit as far as the flusher's progress allows. `reserve` words must fit. */

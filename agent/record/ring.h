@@ -6,7 +6,7 @@
  *  - The thread's hooks reserve words, fill them and publish them. A signal handler may interrupt a hook
  *    anywhere and run hooks of its own on the same ring: its records come to lie behind the interrupted
  *    one, and are published with it. A handler that does not return (longjmp) leaves the interrupted hook's
- *    record unfilled for ever; the next hook sees that, and makes it a dropped event.
+ *    record unfilled for ever; the next hook sees that, and makes it void.
  *  - The thread's private half (struct producer) lies in memory that the kernel clears in a forked child,
  *    however it was forked: there `limit` is 0, and the first hook takes the slow path.
  *  - `limit` is never more than half a ring ahead: crossing it is the occasion to wake the flusher.
@@ -41,5 +41,9 @@ extern _Thread_local struct producer *ring_producer __attribute__((visibility("h
  * and attaching the thread where that has not happened. `stack_pointer` is the hook's. Returns false when
  * this event is not to be recorded (the agent is off, or it was dropped and counted). */
 bool ring_make_room(uint64_t words, uint64_t stack_pointer);
+
+/* Publishes what the thread has recorded behind a hook that was interrupted and will not go on, now that the
+ * thread or the process ends. */
+void ring_settle(struct producer *producer);
 
 #endif

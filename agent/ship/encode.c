@@ -256,9 +256,10 @@ static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, 
         return RECORD_EXIT_WORDS;
     case RECORD_DROPPED: {
         uint64_t words = RECORD_EXIT_WORDS + (r.sp_low & 1);
-        if (r.address == 0 || end - position < words)
+        if (end - position < words)
             return -EBADMSG;
-        put_gap(e, t, r.address);
+        if (r.address != 0)
+            put_gap(e, t, r.address);
         return (int64_t)words;
     }
     default:
