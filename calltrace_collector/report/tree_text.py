@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 from typing import TextIO
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
@@ -130,17 +131,21 @@ class TreeText:
         """Prints a line, indented by a depth, with a duration or nothing in the margin."""
         indent = min(depth, self._deepest)
         guide = "│ " if self._is_terminal else "  "
-        deep = f"[{depth}] " if depth > indent else ""
-        self._write((f"{margin:<{_MARGIN}}", "green"), (guide * indent + deep, "dim"), *parts)
+        lead = guide * indent + (f"[{depth}] " if depth > indent else "")
+        (name, style), *rest = parts
+        if self._is_terminal:
+            room = self._console.width - _MARGIN - sum(cell_len(text) for text, _ in [(lead, ""), *rest])
+            name = _cut(name, max(room, _LEAST_ROOM_FOR_NAMES // 2))
+        self._write((f"{margin:<{_MARGIN}}", "green"), (lead, "dim"), (name, style), *rest)
 
     def _write(self, *parts: tuple[str, str]) -> None:
         if not self._is_terminal:
             self._out.write("".join(text for text, _ in parts).rstrip() + "\n")
             return
-        text = Text(no_wrap=True, overflow="ellipsis")
+        text = Text()
         for part, style in parts:
             text.append(part, style)
-        self._console.print(text)
+        self._console.print(text, soft_wrap=True)
 
     def _name(self, site: int) -> tuple[str, str]:
         """The name of the function that a site enters, and file and line if they are wanted."""
@@ -167,3 +172,7 @@ def _gap(gap: Gap) -> str:
     if gap.orphan_exits:
         parts.append(f"{counted(gap.orphan_exits, 'exit')} without an entry")
     return ", ".join(parts)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
