@@ -22,7 +22,7 @@ struct uplink {
     int fd; /* -1: not connected */
     bool welcomed;
     bool message_offered; /* the outbox's next message is on its way */
-    bool half_closed; /* nothing more is to be sent, on this connection or another */
+    bool half_closed;     /* nothing more is to be sent, on this connection or another */
     bool wants_write;
     uint64_t acknowledged;
     uint64_t retry_at_ns; /* when to connect next */

@@ -48,9 +48,8 @@ static int open_frames(struct frames *frames, const struct ct_open_call *open_ca
     return 0;
 }
 
-int ct_recovery_begin(struct ct_recovery *recovery, uint32_t thread, uint64_t last_ticks,
-                      uint64_t stack_base, const struct ct_open_call *open_calls, uint32_t depth,
-                      const struct ct_ring *ring)
+int ct_recovery_begin(struct ct_recovery *recovery, uint32_t thread, uint64_t last_ticks, uint64_t stack_base,
+                      const struct ct_open_call *open_calls, uint32_t depth, const struct ct_ring *ring)
 {
     if ((ring->size_words & (ring->size_words - 1)) != 0 || ring->end - ring->begin > ring->size_words)
         return CT_ERANGE;
