@@ -20,8 +20,9 @@ def completion(context: click.Context, db: str | None, shell: str) -> None:  # n
 
     \b
     Examples:
-      eval "$(calltrace completion bash)"                        # in ~/.bashrc
-      eval "$(calltrace completion zsh)"                         # in ~/.zshrc
+      eval "$(calltrace completion bash)"               # in ~/.bashrc
+      eval "$(calltrace-collector completion bash)"     # for the other program
+      eval "$(calltrace completion zsh)"                # in ~/.zshrc
       calltrace completion fish > ~/.config/fish/completions/calltrace.fish
     """  # noqa: D301 click's mark for text that is not to be filled
     program = context.find_root()
