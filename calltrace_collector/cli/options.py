@@ -9,6 +9,9 @@ import click
 
 from calltrace_collector.cli.run import Run
 
+PID = click.IntRange(1, (1 << 32) - 1)
+"""The type of options that take a process id or a thread id."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -52,13 +55,11 @@ def output_format(*formats: str, explained: str = "How to print it.") -> Callabl
 
 def of_process(function: F) -> F:
     """Adds --process and --pid (as `process` and `pid`): the process that is asked about."""
-    by_pid = click.option(
-        "--pid", metavar="N", type=click.IntRange(min=1), help="The newest process with this process id."
-    )
+    by_pid = click.option("--pid", metavar="N", type=PID, help="The newest process with this process id.")
     by_id = click.option(
         "--process",
         metavar="ID",
-        type=click.IntRange(min=1),
+        type=click.IntRange(1, (1 << 63) - 1),
         help="The process with this number in calltrace ps. Default: the newest of all.",
     )
     return by_id(by_pid(function))

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from calltrace_collector.cli.options import common, output_format
+from calltrace_collector.cli.options import PID, common, output_format
 from calltrace_collector.errors import NotFoundError
 from calltrace_collector.report.json_text import json_text
 from calltrace_collector.report.processes import print_processes, process_fields
@@ -15,9 +15,9 @@ from calltrace_collector.store.reader import Reader
 
 
 @click.command("ps")
-@click.option("--pid", metavar="N", type=click.IntRange(min=1), help="Only processes with this pid.")
+@click.option("--pid", metavar="N", type=PID, help="Only processes with this pid.")
 @click.option("--host", metavar="NAME", help="Only processes of this machine: its name or machine id.")
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Only the newest N.")
+@click.option("--limit", metavar="N", type=click.IntRange(1, 10**9), help="Only the newest N.")
 @output_format("table", "json")
 @common
 def ps(db: str | None, pid: int | None, host: str | None, limit: int | None, output_format: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from calltrace_collector.cli.notes import note, note_choice, note_losses
-from calltrace_collector.cli.options import common, of_process, output_format
+from calltrace_collector.cli.options import PID, common, of_process, output_format
 from calltrace_collector.cli.parameters import duration, moment
 from calltrace_collector.errors import UsageError
 from calltrace_collector.query.calls import Search
@@ -26,7 +26,7 @@ TREE_LIMIT = 1000
 
 @click.command("query")
 @of_process
-@click.option("--tid", metavar="N", type=click.IntRange(min=0), help="Only threads with this thread id.")
+@click.option("--tid", metavar="N", type=PID, help="Only threads with this thread id.")
 @click.option(
     "--function",
     metavar="GLOB",
