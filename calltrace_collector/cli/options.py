@@ -9,6 +9,9 @@ import click
 
 from calltrace_collector.cli.run import Run
 
+COUNT = click.IntRange(0, (1 << 32) - 1)
+"""The type of options that take a number of calls or of levels."""
+
 PID = click.IntRange(1, (1 << 32) - 1)
 """The type of options that take a process id or a thread id."""
 

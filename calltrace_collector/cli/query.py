@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from calltrace_collector.cli.notes import note, note_choice, note_losses
-from calltrace_collector.cli.options import PID, common, of_process, output_format
+from calltrace_collector.cli.options import COUNT, PID, common, of_process, output_format
 from calltrace_collector.cli.parameters import duration, moment
 from calltrace_collector.errors import UsageError
 from calltrace_collector.query.calls import Search
@@ -49,19 +49,19 @@ TREE_LIMIT = 1000
 @click.option(
     "--max-depth",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=COUNT,
     help="Only calls with at most N calls around them; outermost calls have depth 0.",
 )
 @click.option(
     "--depth",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=COUNT,
     help="Of the tree, show calls of depth 0 to N, and count the deeper ones.",
 )
 @click.option(
     "--limit",
     metavar="N",
-    type=click.IntRange(min=0),
+    type=COUNT,
     help=f"Print at most N calls; 0: all. Default: {TREE_LIMIT} in a tree, else all.",
 )
 @click.option("--source", is_flag=True, help="Show file and line of functions in the tree.")

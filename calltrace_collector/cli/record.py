@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from calltrace_collector.cli.listening import is_listening
-from calltrace_collector.cli.options import common
+from calltrace_collector.cli.options import COUNT, common
 from calltrace_collector.cli.private import PrivateCollector
 from calltrace_collector.cli.traced import TracedProgram
 from calltrace_collector.cli.untraced import count_since, why_untraced
@@ -26,9 +26,7 @@ from calltrace_collector.errors import CalltraceError, UnreachableError
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
     options_metavar="[OPTIONS] --",
 )
-@click.option(
-    "--max-depth", type=click.IntRange(min=0), metavar="N", help="Record N levels of calls; 0: all."
-)
+@click.option("--max-depth", type=COUNT, metavar="N", help="Record N levels of calls; 0: all.")
 @click.option(
     "--overflow",
     type=click.Choice(["block", "drop"]),
