@@ -7,8 +7,8 @@
 
 enum { VARINT_MAX_BYTES = 10 };
 
-/* Reads one varint. Returns what follows it; NULL: cut off, or more than VARINT_MAX_BYTES. As protobuf has it,
- * what is more than 64 bits is cut off. */
+/* Reads one varint. Returns what follows it; NULL: cut off, or more than VARINT_MAX_BYTES. As protobuf has
+ * it, what is more than 64 bits is cut off. */
 static inline const uint8_t *varint_read(const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
     uint64_t sum = 0;

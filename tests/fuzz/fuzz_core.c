@@ -124,7 +124,8 @@ static void fuzz_profile(const uint8_t *data, size_t size)
         sites[i] = (struct ct_site){.function_address = i + 1, .function = i};
     REQUIRE(ct_trace_restore_sites(trace, sites, 8) == 0);
     struct ct_thread_state state = {.calls = 9, .last_ticks = 100, .depth = 2};
-    struct ct_frame frames[2] = {{.call = 3, .start_ticks = 7, .site = 1}, {.call = 5, .start_ticks = 8, .site = 2}};
+    struct ct_frame frames[2] = {{.call = 3, .start_ticks = 7, .site = 1},
+                                 {.call = 5, .start_ticks = 8, .site = 2}};
 
     decode_profile(data, size);
     if (ct_thread_restore(trace, 0, &state, frames, data, size) == 0) {
