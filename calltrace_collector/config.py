@@ -11,17 +11,7 @@ from calltrace_collector.errors import BuildError
 __all__ = ["agent_library", "default_socket", "session_parents"]
 
 AGENT_LIBRARY = Path(__file__).with_name("libcalltrace.so")
-
-
-def agent_library() -> Path:
-    """Returns the path of the library that traced programs preload.
-
-    Raises:
-        BuildError: it was never built.
-    """
-    if not AGENT_LIBRARY.is_file():
-        raise BuildError(f"no agent at {AGENT_LIBRARY}: run make build, or install calltrace-collector again")
-    return AGENT_LIBRARY
+"""What traced programs preload."""
 
 
 def default_socket(environment: Mapping[str, str] | None = None) -> Path:

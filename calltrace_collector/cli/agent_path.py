@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from calltrace_collector.cli.options import common, output_format
-from calltrace_collector.config import agent_library
+from calltrace_collector.config import AGENT_LIBRARY
+from calltrace_collector.errors import BuildError
 from calltrace_collector.report.json_text import json_text
+
+
+def agent_library() -> Path:
+    """Returns the path of the library that traced programs preload.
+
+    Raises:
+        BuildError: it was never built.
+    """
+    if not AGENT_LIBRARY.is_file():
+        raise BuildError(f"no agent at {AGENT_LIBRARY}: run make build, or install calltrace-collector again")
+    return AGENT_LIBRARY
 
 
 @click.command("agent-path")

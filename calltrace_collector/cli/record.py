@@ -12,12 +12,13 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from calltrace_collector.cli.agent_path import agent_library
 from calltrace_collector.cli.listening import is_listening
 from calltrace_collector.cli.options import COUNT, common
 from calltrace_collector.cli.private import PrivateCollector
 from calltrace_collector.cli.traced import TracedProgram
 from calltrace_collector.cli.untraced import count_since, why_untraced
-from calltrace_collector.config import agent_library, default_socket
+from calltrace_collector.config import default_socket
 from calltrace_collector.errors import CalltraceError, UnreachableError
 
 

@@ -39,14 +39,13 @@ class Call:
         site: what it entered, and from where.
         depth: how many calls are around it.
         status: the number in the column of that name.
-        start_ticks, end_ticks: as in Block.
+        duration_ns: how long it took or, if it has not ended, has been open as far as is known.
     """
 
     site: int
     depth: int
     status: int
-    start_ticks: int
-    end_ticks: int
+    duration_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +172,10 @@ class _ThreadTree:
         if self._is_whole:
             yield from self._begin()
         for block in blocks:
-            for hit, number in self._chosen(block):
+            for hit, number, duration_ns in self._chosen(block):
                 yield from self._begin()
                 yield from self._between(number, int(block.rows.start_ticks[hit]))
-                yield from self._call(block, hit)
+                yield from self._call(block.rows, hit, duration_ns)
                 self._next = number + 1
             if self._shown == self._limit:
                 break
@@ -191,8 +190,8 @@ class _ThreadTree:
             self._has_begun = True
             yield ThreadStart(self._search.thread)
 
-    def _chosen(self, block: Block) -> Iterator[tuple[int, int]]:
-        """The hits of a block that are shown: their positions in it, and their numbers among all hits."""
+    def _chosen(self, block: Block) -> Iterator[tuple[int, int, int]]:
+        """The hits of a block that are shown: positions in it, numbers among all hits, durations."""
         rows, hits = block.rows, block.hits
         which = np.arange(len(hits))
         if self._max_depth is not None:
@@ -202,7 +201,10 @@ class _ThreadTree:
         numbers = rows.call[hits[which]].astype(np.int64) - 1 if self._is_whole else which + self._seen
         self._seen += len(hits)
         self._shown += len(which)
-        return zip(hits[which].tolist(), numbers.tolist(), strict=True)
+        chosen = hits[which]
+        clock = self._search.recording.clock
+        duration_ns = clock.unix_ns(block.end_ticks[chosen]) - clock.unix_ns(rows.start_ticks[chosen])
+        return zip(chosen.tolist(), numbers.tolist(), duration_ns.tolist(), strict=True)
 
     def _between(self, number: int, start_ticks: int) -> Iterator[TreeLine]:
         """What stands between the last call shown and the next one, of this number and start."""
@@ -210,8 +212,7 @@ class _ThreadTree:
             yield Deeper(self._next_depth, number - self._next)
         yield from self._gaps_before(start_ticks)
 
-    def _call(self, block: Block, hit: int) -> Iterator[TreeLine]:
-        rows = block.rows
+    def _call(self, rows: Rows, hit: int, duration_ns: int) -> Iterator[TreeLine]:
         depth = int(rows.depth[hit])
         if not self._is_whole:
             yield from self._ancestors(rows, hit)
@@ -219,8 +220,7 @@ class _ThreadTree:
             site=int(rows.site[hit]),
             depth=depth,
             status=int(rows.status[hit]),
-            start_ticks=int(rows.start_ticks[hit]),
-            end_ticks=int(block.end_ticks[hit]),
+            duration_ns=duration_ns,
         )
         self._next_depth = depth + 1
 

@@ -113,8 +113,7 @@ class TreeText:
         )
 
     def _print_call(self, line: Call) -> None:
-        clock = self._recording.clock
-        duration = aligned_duration(clock.unix_ns(line.end_ticks) - clock.unix_ns(line.start_ticks))
+        duration = aligned_duration(line.duration_ns)
         is_open = line.status == OPEN
         name, source = self._name(line.site)
         remark = self._remarks[line.status]

@@ -10,7 +10,7 @@ from calltrace_collector.query.filters import CallFilter
 from tests.support.synthetic import START_NS, Synthetic, function
 
 FUNCTIONS = [function("main"), function("work"), function("wait"), function("leaf"), function("read")]
-SEEDS = range(8)
+SEEDS = range(6)
 
 
 def random_process(synthetic: Synthetic, seed: int) -> None:

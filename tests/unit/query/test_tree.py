@@ -40,7 +40,8 @@ def lines(
 
 
 def call_line(synthetic: Synthetic, call: twin.Call) -> Call:
-    return Call(call.site, call.depth, call.status, call.start_ticks, synthetic.until_ticks(call))
+    until_ns = synthetic.unix_ns(synthetic.until_ticks(call))
+    return Call(call.site, call.depth, call.status, until_ns - synthetic.unix_ns(call.start_ticks))
 
 
 def shown_calls(
