@@ -6,9 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from calltrace_collector.errors import BuildError
-
-__all__ = ["agent_library", "default_socket", "session_parents"]
+__all__ = ["AGENT_LIBRARY", "default_socket", "session_parents"]
 
 AGENT_LIBRARY = Path(__file__).with_name("libcalltrace.so")
 """What traced programs preload."""

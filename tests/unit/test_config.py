@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from calltrace_collector.config import cache_directory, default_socket
+from calltrace_collector.config import default_socket, session_parents
 
 
 @pytest.mark.parametrize(
@@ -21,19 +21,20 @@ def test_socket(environment: dict[str, str], path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "path"),
+    ("environment", "paths"),
     [
-        ({"XDG_CACHE_HOME": "/var/cache/me"}, "/var/cache/me/calltrace"),
-        ({"XDG_CACHE_HOME": "relative"}, "~/.cache/calltrace"),
-        ({}, "~/.cache/calltrace"),
+        ({"CALLTRACE_SHM_DIR": "/var/shm"}, ("/var/shm", "/dev/shm")),
+        ({"CALLTRACE_SHM_DIR": "/dev/shm"}, ("/dev/shm",)),
+        ({"CALLTRACE_SHM_DIR": ""}, ("/dev/shm",)),
+        ({}, ("/dev/shm",)),
     ],
 )
-def test_cache(environment: dict[str, str], path: str) -> None:
-    assert cache_directory(environment) == Path(path).expanduser()
+def test_session_directories(environment: dict[str, str], paths: tuple[str, ...]) -> None:
+    assert session_parents(environment) == tuple(map(Path, paths))
 
 
 def test_the_processes_own_environment_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/a")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/cache/b")
+    monkeypatch.setenv("CALLTRACE_SHM_DIR", "/b")
     assert default_socket().is_relative_to("/run/a")
-    assert cache_directory().is_relative_to("/cache/b")
+    assert session_parents()[0] == Path("/b")
