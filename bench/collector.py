@@ -16,7 +16,7 @@ from typing import Self
 
 from bench.measurement import BenchError
 from bench.program import Run, environment, run
-from calltrace_collector.config import agent_library
+from calltrace_collector.config import AGENT_LIBRARY
 from calltrace_collector.model.process import ProcessState
 from calltrace_collector.store.reader import Reader
 from calltrace_collector.store.records import ProcessRecord
@@ -38,6 +38,14 @@ class Traced:
     run: Run
     stored_s: float
     process: ProcessRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident memory of a process: what it has, and the most it has had."""
+
+    now_bytes: int
+    peak_bytes: int
 
 
 class Collector:
@@ -76,7 +84,7 @@ class Collector:
     def environment(self, **settings: str) -> dict[str, str]:
         """What a program needs in its environment to be traced into this collector."""
         return environment(
-            agent_library(),
+            AGENT_LIBRARY,
             CALLTRACE_SOCKET=str(self._socket),
             CALLTRACE_SHM_DIR=str(self._sessions),
             **settings,
@@ -128,13 +136,12 @@ class Collector:
                 f"{traced.process.lost_events:,} events are counted as lost"
             )
 
-    def peak_bytes(self) -> int:
-        """The most memory that the collector's process has held so far (VmHWM)."""
+    def memory(self) -> Memory:
+        """Returns how much memory the collector's process holds."""
         assert self._process is not None
-        for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        raise BenchError("the kernel does not tell the peak of resident memory")
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        kib = {line.split()[0]: int(line.split()[1]) for line in status.splitlines() if line.endswith(" kB")}
+        return Memory(now_bytes=kib["VmRSS:"] * 1024, peak_bytes=kib["VmHWM:"] * 1024)
 
     def stop(self) -> int:
         """Ends the collector, which folds SQLite's log into the file; returns the file's size in bytes."""
