@@ -59,6 +59,18 @@ int functions_reserve(struct functions *functions, uint64_t ends)
     return 0;
 }
 
+void functions_trim(struct functions *functions)
+{
+    struct octave_pool *pool = &functions->octaves;
+    if (pool->capacity == pool->count || !pool->count)
+        return;
+    struct octave *octaves = realloc(pool->octaves, pool->count * sizeof(*octaves));
+    if (!octaves)
+        return;
+    pool->octaves = octaves;
+    pool->capacity = pool->count;
+}
+
 void functions_begin_chunk(struct functions *functions)
 {
     for (uint32_t i = 0; i < functions->count; i++) {

@@ -37,6 +37,9 @@ int functions_open(struct functions *functions, uint32_t function, uint32_t func
 /* Makes room for what `ends` ends of calls can need. CT_ENOMEM. */
 int functions_reserve(struct functions *functions, uint64_t ends);
 
+/* Gives back the room that is not used. */
+void functions_trim(struct functions *functions);
+
 /* A chunk begins. */
 void functions_begin_chunk(struct functions *functions);
 

@@ -146,6 +146,7 @@ int64_t ct_trace_feed(struct ct_trace *trace, const uint8_t *bytes, size_t size)
 
     tree_apply(trace, thread, batch);
     exports_release(&trace->exports, 1);
+    trace->is_busy = true;
     thread->is_dirty = true;
     thread->chunk.is_changed |= batch->events || forecast.ends;
     /* The innermost call left has changed too: its callees' time. */
@@ -159,6 +160,8 @@ static int flush_thread(struct ct_trace *trace, struct thread *thread)
 {
     struct chunk *chunk = &thread->chunk;
     uint32_t rows = chunk_rows(chunk);
+    if (!chunk->is_changed)
+        functions_trim(&thread->functions);
     if (rows && chunk->is_changed) {
         int status = exports_reserve(&trace->exports, 1, trace->sites.functions);
         if (status)
@@ -170,6 +173,17 @@ static int flush_thread(struct ct_trace *trace, struct thread *thread)
     return 0;
 }
 
+/* A process that has nothing to say keeps no room for what it may say. */
+static void release_room(struct ct_trace *trace)
+{
+    batch_free(&trace->batch);
+    trace->batch = (struct batch){0};
+    exports_release(&trace->exports, 0);
+    free(trace->profile);
+    trace->profile = NULL;
+    trace->profile_capacity = 0;
+}
+
 int ct_trace_flush(struct ct_trace *trace)
 {
     for (uint32_t i = 0; i < trace->thread_count; i++) {
@@ -179,6 +193,9 @@ int ct_trace_flush(struct ct_trace *trace)
         if (status)
             return status;
     }
+    if (!trace->is_busy)
+        release_room(trace);
+    trace->is_busy = false;
     return 0;
 }
 

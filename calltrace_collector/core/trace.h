@@ -21,6 +21,7 @@ struct ct_trace {
     struct losses losses;
     uint8_t *profile; /* the last one encoded */
     size_t profile_capacity;
+    bool is_busy; /* fed since the last flush */
 };
 
 /* NULL: not declared. */

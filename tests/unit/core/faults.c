@@ -4,8 +4,9 @@
  * again it must succeed, and in the end everything must be as it is when nothing fails.
  *
  * The file holds batches for threads 0, 1 and 2, each behind two bytes of length, lowest first. Linked with
- * --wrap for malloc, calloc, realloc and aligned_alloc. Prints how many allocations failed.
+ * --wrap for malloc, calloc, realloc, aligned_alloc and free. Prints how many allocations failed.
  */
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,36 +33,54 @@ void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *old, size_t size);
 void *__real_aligned_alloc(size_t alignment, size_t size);
+void __real_free(void *memory);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void __wrap_free(void *memory);
 
 static long until_failure; /* the allocation that fails is this many away; 0: none does */
+static size_t bytes_held;
 
 static bool fails(void)
 {
     return until_failure && --until_failure == 0;
 }
 
+static void *taken(void *memory)
+{
+    bytes_held += malloc_usable_size(memory);
+    return memory;
+}
+
 void *__wrap_malloc(size_t size)
 {
-    return fails() ? NULL : __real_malloc(size);
+    return fails() ? NULL : taken(__real_malloc(size));
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-    return fails() ? NULL : __real_calloc(count, size);
+    return fails() ? NULL : taken(__real_calloc(count, size));
 }
 
 void *__wrap_realloc(void *old, size_t size)
 {
-    return fails() ? NULL : __real_realloc(old, size);
+    if (fails())
+        return NULL;
+    bytes_held -= malloc_usable_size(old);
+    return taken(__real_realloc(old, size));
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
-    return fails() ? NULL : __real_aligned_alloc(alignment, size);
+    return fails() ? NULL : taken(__real_aligned_alloc(alignment, size));
+}
+
+void __wrap_free(void *memory)
+{
+    bytes_held -= malloc_usable_size(memory);
+    __real_free(memory);
 }
 
 /* ---- what a trace says of itself ---- */
@@ -205,6 +224,16 @@ static void restart(struct ct_trace *old)
     ct_trace_free(trace);
 }
 
+/* A process that has nothing to say gives back the memory for what it may say. */
+static void check_idle(struct ct_trace *trace)
+{
+    size_t busy = bytes_held;
+    flush(trace);
+    flush(trace);
+    CHECK(bytes_held < busy - busy / 4);
+    CHECK(ct_trace_pending_bytes(trace) == 0);
+}
+
 /* Returns how many calls were counted in their caller's context. */
 static uint64_t run(const uint8_t *data, size_t size, struct record *out)
 {
@@ -230,7 +259,9 @@ static uint64_t run(const uint8_t *data, size_t size, struct record *out)
         folded += state.folded;
     }
     restart(trace);
+    check_idle(trace);
     ct_trace_free(trace);
+    CHECK_EQUAL(bytes_held, 0);
     return folded;
 }
 

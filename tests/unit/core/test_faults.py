@@ -5,12 +5,13 @@ import subprocess
 from pathlib import Path
 
 from calltrace_collector.core import Limits
-from tests.support.compile import ROOT, SANITIZE, compile_c
+from tests.support.compile import ROOT, compile_c
 from tests.unit.core.test_large import random_program
 from tests.unit.core.world import THREADS, Action, World
 
 CORE = ROOT / "calltrace_collector" / "core"
-WRAPPED = ("malloc", "calloc", "realloc", "aligned_alloc")
+FLAGS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+WRAPPED = ("malloc", "calloc", "realloc", "aligned_alloc", "free")
 
 
 def batches() -> bytes:
@@ -45,7 +46,7 @@ def test_every_allocation_may_fail(tmp_path: Path) -> None:
     sources = [Path("tests/unit/core/faults.c")]
     sources += [path.relative_to(ROOT) for path in CORE.glob("*.c") if path.name != "recovery.c"]
     wrap = [f"-Wl,--wrap={name}" for name in WRAPPED]
-    program = compile_c(sources, tmp_path / "faults", (*SANITIZE, *wrap))
+    program = compile_c(sources, tmp_path / "faults", (*FLAGS, *wrap))
     (tmp_path / "batches").write_bytes(batches())
     done = subprocess.run(
         [program, tmp_path / "batches"], capture_output=True, text=True, check=False, timeout=100

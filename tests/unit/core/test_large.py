@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from calltrace_collector.core import CHUNK_ROWS, Chunk, Limits, Trace, decode_profile
+from calltrace_collector.core import CHUNK_ROWS, SITE, Chunk, Limits, Trace, decode_profile
 from calltrace_collector.core.twin import ABANDONED, OPEN, RETURNED
 from calltrace_collector.wire._pb.calltrace.v1.events_pb2 import EventBatch, Mark, Site
 from tests.unit.core.world import Action, World, decode
@@ -124,13 +124,17 @@ def test_a_million_calls_abandoned_at_once() -> None:
     assert core.frames(0).tolist() == [(1, int(starts[0]), int(starts[-1] - starts[1]), 2**64 - 48, 0, 0)]
 
 
+COUNTS = [10, 100, 300, 300] + [4] * 100
+"""How many callees each of the outermost functions has."""
+
+
 @pytest.mark.parametrize("limit", [100, 100_000])
 def test_nodes_with_many_callees(limit: int) -> None:
     """Wide nodes, found again in another order, after a restart, and beyond the limit."""
     world = World(Limits(contexts=limit, chunk_rows=500))
     order = random.Random(1)
     for turn in range(3):
-        for outer, count in enumerate([10, 100, 300, 300]):
+        for outer, count in enumerate(COUNTS):
             world.act([("enter", outer * 2, 3)])
             for callee in order.sample(range(count), count):
                 world.act([("enter", 20 + 2 * callee, 5), ("exit", 0, 7)])
@@ -139,7 +143,21 @@ def test_nodes_with_many_callees(limit: int) -> None:
             world.act([("restart", 0, 0)])
     world.check()
     contexts = decode_profile(world.core.profile(0)).contexts
-    assert len(contexts) == min(limit, 1 + 4 + 10 + 100 + 300 + 300)
+    assert len(contexts) == min(limit, 1 + len(COUNTS) + sum(COUNTS))
+
+
+def test_more_sites_than_two_bytes_count() -> None:
+    core = Trace()
+    sites = np.zeros(70_000, SITE)
+    sites["function_address"] = 16 + np.arange(70_000) % 7
+    sites["function"] = np.arange(70_000) % 7
+    core.restore_sites(sites)
+    core.declare_thread(0, 0, 0)
+    used = [0, 69_999, 65_536, 255, 65_535]
+    core.feed(EventBatch(dt=[1] * 5, op=[site + 1 for site in used]).SerializeToString())
+    core.flush()
+    (chunk,) = core.take_chunks()
+    assert decode(chunk).site.tolist() == core.frames(0)["site"].tolist() == used
 
 
 def random_program(seed: int, events: int) -> list[Action]:

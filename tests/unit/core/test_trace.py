@@ -1,5 +1,8 @@
 """The core makes of any stream of events what its twin makes of it."""
 
+import random
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,3 +36,29 @@ def test_core_and_twin_agree(limits: Limits, actions: list[Action]) -> None:
     world.act([("thread", thread, 0) for thread in range(3)])
     world.act([("exit", 0, 7)] * 100)
     world.check()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_core_and_twin_agree_for_long(seed: int) -> None:
+    choose = random.Random(seed)
+    world = World(
+        Limits(
+            contexts=choose.choice([2, 5, 1000]),
+            chunk_rows=choose.choice([3, 50, 300]),
+            keep_rows=choose.choice([1, 20]),
+        )
+    )
+    for _ in range(4):
+        world.act([(choose.choice(KINDS), choose.randrange(10), choose.choice(TICKS)) for _ in range(400)])
+        world.check()
+
+
+def test_every_way_to_end() -> None:
+    """Also of calls with cut callees, whether their chunk is still growing or not."""
+    for chunk_rows in (1, 100):
+        world = World(Limits(chunk_rows=chunk_rows))
+        for how in ("exit", "abandon", "lose"):
+            world.act([("enter", 1, 10), ("cut", 0, 0), ("cut", 1, 0), (how, 0, 5)])
+            world.act([("enter", 1, 10), ("enter", 2, 1), ("cut", 2, 0), (how, 0, 5), (how, 0, 5)])
+        world.check()
+        assert [call.status for call in world.twin.threads[0].calls] == [5, 0, 5, 2, 2, 2, 6, 6, 6]
