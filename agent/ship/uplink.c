@@ -17,6 +17,7 @@
 #define LAST_RETRY_NS 1000000000ull
 #define SEND_BUFFER_BYTES (1 << 20)
 #define KERNEL_SIGSET_BYTES 8
+#define ROUNDS 8
 
 static void disconnect(struct uplink *u, uint64_t now_ns)
 {
@@ -134,20 +135,22 @@ bool uplink_pump(struct uplink *u, uint64_t now_ns)
     bool moved = false;
     if (u->fd < 0 && (now_ns < u->retry_at_ns || start_stream(u, now_ns) < 0))
         return false;
-    for (;;) {
+    /* Not for ever: meanwhile the rings fill. */
+    for (int round = 0; round < ROUNDS; round++) {
+        bool was_welcomed = u->welcomed;
         int events = pump_once(u);
         if (events < 0) {
             disconnect(u, now_ns);
             return moved;
         }
         u->wants_write = (events & GRPC_WANT_WRITE) != 0;
-        if ((events & GRPC_SENT) == 0)
+        if (u->welcomed && !was_welcomed)
+            u->retry_after_ns = FIRST_RETRY_NS;
+        else if ((events & GRPC_SENT) == 0)
             return moved;
         moved = true;
-        u->retry_after_ns = FIRST_RETRY_NS;
-        if (!u->welcomed)
-            return moved;
     }
+    return moved;
 }
 
 void uplink_half_close(struct uplink *u)
