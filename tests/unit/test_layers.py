@@ -11,8 +11,7 @@ import calltrace_collector
 NAME = "calltrace_collector"
 ROOT = Path(calltrace_collector.__file__).parent
 FLOORS = [
-    {"errors"},
-    {"config"},
+    {"errors", "config"},
     {"symbols", "core", "wire", "model"},
     {"ingest", "capture", "crash"},
     {"store", "forward"},
