@@ -96,20 +96,23 @@ class _Rows:
         # Rows at the end's own address cover nothing.
         keep = (addresses < np.repeat(addresses[ends - 1], lengths)) | is_end
         starts, stops = addresses[ends - lengths], addresses[ends - 1]
-        keep &= np.repeat(within(executable, starts) & _disjoint(starts, stops), lengths)
+        keep &= np.repeat(_usable(starts, stops, executable), lengths)
         kept = np.flatnonzero(keep)
         # An end comes before another sequence's row at the same address; otherwise the program's order.
         order = kept[np.lexsort((~is_end[kept], addresses[kept]))]
         return addresses[order], files[order], lines[order]
 
 
-def _disjoint(starts: NDArray[np.uint64], stops: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Tells which sequences to keep so that none overlaps another.
+def _usable(
+    starts: NDArray[np.uint64], stops: NDArray[np.uint64], executable: NDArray[np.uint64]
+) -> NDArray[np.bool_]:
+    """Tells which sequences to keep: those of code that is there, and none that overlaps another.
 
-    They do where the linker has folded identical functions; the first of those is kept.
+    They overlap where the linker has folded identical functions; the first of those is kept.
     """
-    keep = np.ones(len(starts), dtype=np.bool_)
-    order = np.argsort(starts, kind="stable")
+    keep = within(executable, starts)
+    order = np.flatnonzero(keep)
+    order = order[np.argsort(starts[order], kind="stable")]
     if (stops[order][:-1] > starts[order][1:]).any():
         position = 0
         for index in order.tolist():

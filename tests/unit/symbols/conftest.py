@@ -10,6 +10,25 @@ import pytest
 from tests.support.compile import ROOT, compile_c, compile_cxx
 
 FIXTURES = ROOT / "tests/fixtures/symbols"
+COLD = """__attribute__((cold, noinline)) void fail(void) { __asm__(""); }
+
+__attribute__((noinline)) int
+risky(int value)
+{
+    if (value > 1000) {
+        fail();
+        fail();
+    }
+    return value;
+}
+
+int main(int argc, char **argv)
+{
+    return risky(argc) + !argv;
+}
+"""
+"""A program whose function risky, declared in line 4, has a part elsewhere, risky.cold."""
+
 TRACED = ("-finstrument-functions",)
 
 C_BUILDS: dict[str, tuple[Sequence[str], Sequence[str]]] = {  # sources and flags

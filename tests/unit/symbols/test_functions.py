@@ -6,7 +6,7 @@ import pytest
 
 from calltrace_collector.symbols.resolver import FunctionSymbol
 from tests.unit.symbols import oracles
-from tests.unit.symbols.conftest import FIXTURES, Build
+from tests.unit.symbols.conftest import COLD, FIXTURES, Build
 
 C_SOURCES = [FIXTURES / name for name in ("shapes.c", "shapes.h", "helper.c")]
 # Each is compiled to a function of its own, whatever the optimization.
@@ -110,13 +110,7 @@ def test_mangled_names_come_from_debug_information(build: Build, tmp_path: Path)
 
 def test_cold_parts_are_defined_with_their_function(tmp_path: Path) -> None:
     source, path = tmp_path / "cold.c", tmp_path / "cold"
-    source.write_text(
-        '__attribute__((cold, noinline)) void fail(void) { __asm__(""); }\n\n'
-        "__attribute__((noinline)) int\nrisky(int value)\n"
-        "{\n    if (__builtin_expect(value > 1000, 0)) {\n        fail();\n        fail();\n    }\n"
-        "    return value;\n}\n"
-        "int main(int argc, char **argv)\n{\n    return risky(argc) + !argv;\n}\n"
-    )
+    source.write_text(COLD)
     oracles.run("gcc", "-O2", "-g", source, "-o", path)
     found = functions(path)
     assert "risky.cold" in found

@@ -18,7 +18,22 @@ from calltrace_collector.symbols.elf import ElfFile
 from calltrace_collector.symbols.resolver import ModuleSymbols, Resolver
 from tests.unit.symbols import oracles
 from tests.unit.symbols.conftest import Build
-from tests.unit.symbols.made import elf_with
+from tests.unit.symbols.made import (
+    ADDR,
+    DATA8,
+    HIGH_PC,
+    LOW_PC,
+    NAME,
+    RANGES,
+    REF4,
+    SEC_OFFSET,
+    STMT_LIST,
+    STRING,
+    abbreviation,
+    elf_with,
+    uleb,
+    unit,
+)
 
 FUZZED = settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -121,27 +136,6 @@ def test_damaged_section_headers(build: Build, tmp_path: Path, section: int, at:
     ask(path)
 
 
-def uleb(number: int) -> bytes:
-    encoded = b""
-    while number >= 0x80:
-        encoded += bytes([number & 0x7F | 0x80])
-        number >>= 7
-    return encoded + bytes([number])
-
-
-def unit(abbreviations: int, entries: bytes) -> bytes:
-    """A unit of DWARF 4."""
-    content = struct.pack("<HIB", 4, abbreviations, 8) + entries
-    return struct.pack("<I", len(content)) + content
-
-
-def abbreviation(code: int, tag: int, *attributes: tuple[int, int]) -> bytes:
-    pairs = b"".join(uleb(name) + uleb(form) for name, form in attributes)
-    return uleb(code) + uleb(tag) + b"\0" + pairs + b"\0\0"
-
-
-LOW_PC, HIGH_PC, RANGES, NAME, STMT_LIST = 0x11, 0x12, 0x55, 0x03, 0x10
-ADDR, DATA4, DATA8, SEC_OFFSET, STRING, REF4 = 0x01, 0x06, 0x07, 0x17, 0x08, 0x13
 CODE = struct.pack("<QQ", 0x1000, 0x1000)
 UNIT = abbreviation(1, 0x11, (LOW_PC, ADDR), (HIGH_PC, DATA8))
 
@@ -223,16 +217,8 @@ def test_a_section_inflates_no_further_than_it_says(tmp_path: Path) -> None:
 
 
 def test_a_hundred_thousand_overlapping_symbols_take_no_time(tmp_path: Path) -> None:
-    symbol = struct.Struct("<IBBHQQ")
-    symbols = bytes(24) + b"".join(
-        symbol.pack(1, 0x12, 0, 1, 0x1000 + number % 4096, 0x1000 - number % 4096)
-        for number in range(100_000)
-    )
-    path = elf_with(tmp_path / "many", {".symtab": symbols, ".strtab": b"\0f\0"})
-    content = bytearray(path.read_bytes())
-    table = int.from_bytes(content[0x28:0x30], "little")
-    content[table + 2 * 64 + 40 : table + 2 * 64 + 44] = (3).to_bytes(4, "little")  # sh_link
-    path.write_bytes(content)
+    rows = [("f", 0x12, 0x1000 + number % 4096, 0x1000 - number % 4096) for number in range(100_000)]
+    path = elf_with(tmp_path / "many", symbols=rows)
     found = Resolver(()).module(str(path), b"").functions(range(0x1000, 0x2000))
     assert [one and one.offset for one in found] == list(range(0x1000, 0x2000))
 

@@ -10,7 +10,7 @@ import pytest
 from calltrace_collector.errors import SymbolError
 from calltrace_collector.symbols.resolver import ModuleSymbols, Resolver
 from tests.unit.symbols import oracles
-from tests.unit.symbols.conftest import FIXTURES, Build
+from tests.unit.symbols.conftest import COLD, FIXTURES, Build
 
 
 def answers(module: ModuleSymbols, path: Path) -> tuple[object, object]:
@@ -162,6 +162,23 @@ def test_split_debug_information(tmp_path: Path, version: int) -> None:
         assert (found.name, found.file, found.line) == (expected.name, expected.file, expected.line)
     assert module.problems == []
     assert module.locations(oracles.instructions(path)) == oracles.gdb_lines(path, oracles.instructions(path))
+    nameless = tmp_path / "nameless"
+    oracles.run("objcopy", "--remove-section=.symtab", "--remove-section=.strtab", path, nameless)
+    starts = [oracles.nm(path)[name] for name in names]
+    assert oracles.module(nameless).functions(starts) == module.functions(starts)
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_split_functions_in_several_pieces(tmp_path: Path, version: int) -> None:
+    source, path = tmp_path / "cold.c", tmp_path / "cold"
+    source.write_text(COLD)
+    flags = ("-O2", f"-gdwarf-{version}", "-gsplit-dwarf", "-dumpdir", f"{tmp_path}/")
+    oracles.run("gcc", *flags, source, "-o", path)
+    module = oracles.module(path)
+    addresses = oracles.nm(path)
+    found = module.functions([addresses["risky"], addresses["risky.cold"]])
+    assert [one and (one.file, one.line) for one in found] == [(str(source), 4)] * 2
+    assert module.problems == []
 
 
 def test_missing_and_foreign_split_files_are_told(tmp_path: Path) -> None:
