@@ -102,6 +102,9 @@ int ct_thread_frames(const struct ct_trace *trace, uint32_t thread, uint32_t fir
                      struct ct_frame *out);
 /* Marks the thread's state as stored. */
 int ct_thread_clean(struct ct_trace *trace, uint32_t thread);
+/* Frees what is known of a thread that has ended. Its number is not declared any more. CT_EORDER: something
+ * of it has not been stored. */
+int ct_thread_forget(struct ct_trace *trace, uint32_t thread);
 /* Puts a declared, unused thread into the state that an earlier collector stored: stack, profile. */
 int ct_thread_restore(struct ct_trace *trace, uint32_t thread, const struct ct_thread_state *state,
                       const struct ct_frame *frames, const uint8_t *profile, size_t profile_size);

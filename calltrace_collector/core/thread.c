@@ -94,3 +94,15 @@ int ct_thread_clean(struct ct_trace *trace, uint32_t number)
     thread->changed_from = thread->depth;
     return 0;
 }
+
+int ct_thread_forget(struct ct_trace *trace, uint32_t number)
+{
+    struct thread *thread = trace_thread(trace, number);
+    if (!thread)
+        return CT_ERANGE;
+    if (thread->is_dirty)
+        return CT_EORDER;
+    thread_free(thread);
+    trace->threads[number] = NULL;
+    return 0;
+}

@@ -206,6 +206,10 @@ class Trace:
         """Takes note that a thread's state is stored."""
         check(lib.ct_thread_clean(self._handle, thread), f"thread {thread}")
 
+    def forget_thread(self, thread: int) -> None:
+        """Frees what is known of a thread that has ended and is stored; its number is then unknown."""
+        check(lib.ct_thread_forget(self._handle, thread), f"thread {thread}")
+
     def restore_thread(
         self, thread: int, state: ThreadState, frames: npt.NDArray[np.void], profile: Bytes
     ) -> None:

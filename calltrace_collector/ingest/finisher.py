@@ -29,7 +29,7 @@ class Finisher:
     Args:
         registry: whose sessions.
         symbolizer: is told when a session has ended.
-        workers: threads for what takes time.
+        workers: threads for what waits.
         on_message: called with one line for the user.
     """
 

@@ -27,6 +27,8 @@ __all__ = ["ServeOptions", "serve"]
 
 MAX_MESSAGE_BYTES = 1 << 20
 """Of one message; agents send at most 256 KiB."""
+ENDERS = 32
+"""Sessions that can end at the same time."""
 GRACE_S = 0.5
 """How long streams that are done may take to close."""
 IDLE_S = 1.0
@@ -72,7 +74,9 @@ class _Server:
         self._symbolizer = Symbolizer(sink, Resolver(), on_message)
         self._committer = Committer(sink, self._on_committed, on_message)
         self._registry = Registry(sink, self._committer, options.socket, options.shm_directories, on_message)
-        self._finisher = Finisher(self._registry, self._symbolizer, self._workers, on_message)
+        # Ends wait for their commits; who decodes must not wait with them.
+        self._enders = ThreadPoolExecutor(max_workers=ENDERS, thread_name_prefix="ender")
+        self._finisher = Finisher(self._registry, self._symbolizer, self._enders, on_message)
         self._service = IngestService(
             self._registry, self._committer, self._finisher, self._workers, on_message
         )
@@ -120,6 +124,7 @@ class _Server:
         await asyncio.get_running_loop().run_in_executor(None, self._committer.stop)
         await asyncio.get_running_loop().run_in_executor(None, self._symbolizer.stop)
         self._workers.shutdown()
+        self._enders.shutdown()
 
     async def _stop_when_idle(self) -> None:
         if self._options.ready_fd is not None:

@@ -59,6 +59,7 @@ class IngestSession:
         self._threads: dict[int, ThreadInfo] = {}
         self._exports: dict[int, ThreadExport] = {}
         self._received = saved.sequence
+        self._forgotten_calls = 0
         self._sites_taken = 0
         self._chunks: list[ChunkRow] = []
         self._pending_bytes = 0
@@ -79,7 +80,10 @@ class IngestSession:
         for thread in saved.threads:
             self._declare(thread)
         for progress in saved.progress:
-            restore_thread(self._trace, progress, self._threads[progress.thread].stack_base, saved)
+            thread = self._threads[progress.thread]
+            restore_thread(self._trace, progress, thread.stack_base, saved)
+            if thread.ended_ticks:
+                self._forget(thread.number)
 
     # --- what others see ---
 
@@ -102,7 +106,7 @@ class IngestSession:
     def calls(self) -> int:
         """Calls entered so far, on all threads."""
         with self._lock:
-            return sum(state.calls for _, state in self._trace.threads())
+            return self._forgotten_calls + sum(state.calls for _, state in self._trace.threads())
 
     def last_seen_ns(self) -> int:
         """When the process was last known to live: nanoseconds since the epoch."""
@@ -150,6 +154,8 @@ class IngestSession:
         with self._lock:
             if ring.thread not in self._threads:
                 self._take_thread(ring.thread_info())
+            elif ring.thread not in self._exports:
+                return  # it had ended, with all of its ring in the outbox
             elif ring.ended_ticks:
                 self._take_thread(replace(self._threads[ring.thread], ended_ticks=ring.ended_ticks))
             begin = self._trace.thread(ring.thread).ring_end
@@ -220,6 +226,12 @@ class IngestSession:
 
     # --- committing ---
 
+    def _forget(self, number: int) -> None:
+        """Frees what is kept of a thread that has ended: its last message has been taken."""
+        self._forgotten_calls += self._trace.thread(number).calls
+        self._trace.forget_thread(number)
+        del self._exports[number]
+
     def take_commit(self, end: ProcessEnd | None = None) -> Commit | None:
         """Takes all that has changed since the last time; None when nothing has.
 
@@ -235,10 +247,12 @@ class IngestSession:
             commit.chunks = self._chunks
             commit.losses = export_losses(self._trace)
             commit.end = end
-            for export in self._exports.values():
+            for number, export in list(self._exports.items()):
                 progress = export.take(self._trace)
                 if progress is not None:
                     commit.progress.append(progress)
+                if self._threads[number].ended_ticks:
+                    self._forget(number)
             self._pending = Commit(self.process, self._received)
             self._chunks = []
             self._pending_bytes = 0

@@ -60,8 +60,9 @@ class Script:
         self.sequence += 1
         return wire.AgentMessage(sequence=self.sequence, **body).SerializeToString()  # type: ignore[arg-type]
 
-    def thread(self, number: int = 0) -> bytes:
-        return self._message(thread=wire.Thread(number=number, tid=77, name="t", started_ticks=1000))
+    def thread(self, number: int = 0, *, ended_ticks: int = 0) -> bytes:
+        thread = wire.Thread(number=number, tid=77, name="t", started_ticks=1000, ended_ticks=ended_ticks)
+        return self._message(thread=thread)
 
     def module(self, number: int, start: int, *, unloaded_ticks: int = 0) -> bytes:
         segment = wire.Segment(address=0, size_bytes=0x10000)

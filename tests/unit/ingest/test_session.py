@@ -102,3 +102,26 @@ def test_a_session_goes_on_where_the_store_left_it(tmp_path: Path) -> None:
     assert resumed.progress[0].calls == expected.progress[0].calls
     assert resumed.progress[0].depth == expected.progress[0].depth
     assert resumed.progress[0].profile == expected.progress[0].profile
+
+
+def test_a_thread_that_has_ended_is_forgotten_and_still_counted() -> None:
+    script, taking = Script(), session()
+    taking.receive(script.thread())
+    taking.receive(script.batch(1, 0, 1, new_sites=1))
+    taking.receive(script.thread(ended_ticks=2000))
+    assert commit_of(taking).progress[0].calls == 2
+    assert taking.calls == 2
+    with pytest.raises(ProtocolError):
+        taking.receive(script.batch(0))
+
+
+def test_what_was_forgotten_stays_so_when_another_collector_goes_on(tmp_path: Path) -> None:
+    with Writer(str(tmp_path / "calls.db")) as writer:
+        script = Script()
+        first = IngestSession(process_info(), writer.open_process(process_info()))
+        for message in (script.thread(), script.batch(1, 0, 1, new_sites=1), script.thread(ended_ticks=2000)):
+            first.receive(message)
+        writer.commit([commit_of(first)])
+        second = IngestSession(process_info(), writer.open_process(process_info()))
+    assert second.calls == 2
+    assert second.take_commit() is None
