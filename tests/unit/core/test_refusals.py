@@ -127,6 +127,8 @@ def test_batch_is_refused(change: Callable[[EventBatch], None], reason: str) -> 
     batch = second_batch()
     assert core.feed(batch.SerializeToString()) == twin.feed(batch) == 3
     assert snapshot(core) != before
+    assert core.function_count == twin.function_count
+    assert [site[:4] for site in core.sites().tolist()] == twin.sites
 
 
 def test_every_beginning_of_a_batch_is_refused_or_changes_the_trace_as_the_twin() -> None:
