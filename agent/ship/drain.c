@@ -67,7 +67,8 @@ static void read_thread_name(const struct ring_header *ring, char name[THREAD_NA
     name[THREAD_NAME_BYTES - 1] = '\0';
 }
 
-static bool put_thread(struct drain *d, const struct roster_place *place)
+/* `ended` says that nothing of the thread follows. */
+static bool put_thread(struct drain *d, const struct roster_place *place, bool ended)
 {
     uint8_t body[128];
     char name[THREAD_NAME_BYTES];
@@ -78,7 +79,7 @@ static bool put_thread(struct drain *d, const struct roster_place *place)
     proto_uint(&p, TID, ring->tid);
     proto_string(&p, NAME, name);
     proto_uint(&p, STARTED_TICKS, ring->started_ticks);
-    proto_uint(&p, ENDED_TICKS, ring->state == RING_ENDED ? ring->ended_ticks : 0);
+    proto_uint(&p, ENDED_TICKS, ended ? ring->ended_ticks : 0);
     proto_uint(&p, STACK_BASE, ring->stack_base);
     return put_message(d, MESSAGE_THREAD, body, p.length);
 }
@@ -121,7 +122,7 @@ static bool put_pending(struct drain *d)
         return false;
     if (place == NULL)
         return true;
-    if (!place->announced && !put_thread(d, place))
+    if (!place->announced && !put_thread(d, place, false))
         return false;
     place->announced = true;
 
@@ -161,7 +162,7 @@ static bool drain_ring(struct drain *d, struct roster_place *place, uint64_t now
     uint64_t head = __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE);
     uint64_t words = head - place->thread.position;
     if (words == 0 && state == RING_ENDED) {
-        if (place->announced && !put_thread(d, place))
+        if (place->announced && !put_thread(d, place, true))
             return false;
         roster_release(place);
         return true;

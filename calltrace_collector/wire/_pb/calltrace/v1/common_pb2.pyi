@@ -242,7 +242,9 @@ class Thread(_message.Message):
     name: _builtins.str
     """Name as in /proc/PID/task/TID/comm."""
     started_ticks: _builtins.int
-    """When its first event was recorded, and when it ended (0: it has not)."""
+    """When its first event was recorded, and when it ended. 0: it has not, or batches of it are still to come;
+    after a message with an end there are none.
+    """
     ended_ticks: _builtins.int
     stack_base: _builtins.int
     """The stack pointer that frame_delta_bytes of its outermost calls is measured from."""
