@@ -49,7 +49,7 @@ class Recording:
             tids = [str(thread.tid) for thread in self.threads[:_TIDS_IN_MESSAGE]]
             more = ", ..." if len(self.threads) > len(tids) else ""
             raise NotFoundError(
-                f"process {self.process.id} has no thread with tid {tid}: it has {', '.join(tids)}{more}"
+                f"process {self.process.id} has no thread with tid {tid}: it has {', '.join(tids) or 'none'}{more}"
             )
         return found
 
