@@ -48,9 +48,8 @@ class Recording:
         if tid is not None and not found:
             tids = [str(thread.tid) for thread in self.threads[:_TIDS_IN_MESSAGE]]
             more = ", ..." if len(self.threads) > len(tids) else ""
-            raise NotFoundError(
-                f"process {self.process.id} has no thread with tid {tid}: it has {', '.join(tids) or 'none'}{more}"
-            )
+            there = ", ".join(tids) + more or "none"
+            raise NotFoundError(f"process {self.process.id} has no thread with tid {tid}: it has {there}")
         return found
 
     def matcher(self, wanted: CallFilter) -> Matcher:
