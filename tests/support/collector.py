@@ -52,9 +52,11 @@ class Collector:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a traced program needs to be told."""
+        """What a traced program needs to be told; and where Python may keep what it compiled."""
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {
-            **os.environ,
+            **inherited,
+            "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
             "CALLTRACE_SOCKET": str(self.socket),
             "CALLTRACE_SHM_DIR": str(self.sessions),
         }
