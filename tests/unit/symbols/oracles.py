@@ -22,6 +22,12 @@ def readelf_build_id(path: Path) -> bytes:
     return bytes.fromhex(match[1]) if match else b""
 
 
+def remove_symbols(path: Path, output: Path) -> None:
+    """Copies a program without its symbol table, but with its debug information."""
+    run("objcopy", "--strip-all", "--keep-section=.debug_*", path, output)
+    assert ".symtab" not in run("readelf", "--sections", "--wide", output)
+
+
 def module(path: Path, resolver: Resolver | None = None) -> ModuleSymbols:
     return (resolver or Resolver(())).module(str(path), readelf_build_id(path))
 

@@ -90,7 +90,7 @@ def test_functions_compiled_by_clang(build: Build, name: str) -> None:
 def test_names_come_from_debug_information_without_a_symbol_table(build: Build, tmp_path: Path) -> None:
     path = tmp_path / "debug-only"
     original = build("plain")
-    oracles.run("objcopy", "--remove-section=.symtab", "--remove-section=.strtab", original, path)
+    oracles.remove_symbols(original, path)
     expected = functions(original)
     module = oracles.module(path)
     for name in ("twice", "attributed", "helper", "in_header", "main"):
@@ -103,7 +103,7 @@ def test_names_come_from_debug_information_without_a_symbol_table(build: Build, 
 def test_mangled_names_come_from_debug_information(build: Build, tmp_path: Path) -> None:
     path = tmp_path / "debug-only"
     original = build("c++")
-    oracles.run("objcopy", "--remove-section=.symtab", "--remove-section=.strtab", original, path)
+    oracles.remove_symbols(original, path)
     expected = functions(original)["_ZN5space5shownEi"]
     assert oracles.module(path).functions([expected.offset]) == [expected]
 

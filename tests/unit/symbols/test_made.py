@@ -92,6 +92,13 @@ SHAPES = (
         (made.LOW_PC, made.ADDR),
         (made.HIGH_PC, made.DATA8),
     )
+    + made.abbreviation(
+        6,
+        made.SUBPROGRAM,
+        (made.SPECIFICATION, made.REF4),
+        (made.DECL_FILE, made.DATA1),
+        (made.RANGES, made.SEC_OFFSET),
+    )
     + b"\0"
 )
 UNIT = b"\x01" + struct.pack("<QQ", 0x1000, 0x1000)
@@ -137,6 +144,29 @@ def test_a_definition_overrides_its_declaration_attribute_by_attribute(tmp_path:
     sections = {".debug_info": made.unit(0, entries), ".debug_abbrev": SHAPES, ".debug_line": LINES}
     path = made.elf_with(tmp_path / "program", sections)
     assert find(path, 0x1008) == [FunctionSymbol(0x1000, 0x10, "method", "method", "/two.c", 9)]
+
+
+def test_a_function_in_pieces_of_another_file_than_its_declaration(tmp_path: Path) -> None:
+    root = b"\x05" + struct.pack("<IQQ", 0, 0x1000, 0x1000)
+    declaration = 11 + len(root)
+    entries = root + b"\x03method\0\x02\x05"  # of two.c, line 5
+    entries += b"\x06" + struct.pack("<IBI", declaration, 1, 0)  # one.c
+    # The pieces count from the unit's start, and after the choice of a base, from that.
+    pieces = struct.pack("<8Q", 0x10, 0x20, (1 << 64) - 1, 0x1800, 0x30, 0x40, 0, 0)
+    sections = {
+        ".debug_info": made.unit(0, entries),
+        ".debug_abbrev": SHAPES,
+        ".debug_line": LINES,
+        ".debug_ranges": pieces,
+    }
+    path = made.elf_with(tmp_path / "program", sections)
+    assert find(path, 0x100F, 0x1010, 0x1020, 0x183F, 0x1840) == [
+        None,
+        FunctionSymbol(0x1010, 0x10, "method", "method", "/one.c", 5),
+        None,
+        FunctionSymbol(0x1830, 0x10, "method", "method", "/one.c", 5),
+        None,
+    ]
 
 
 def test_of_functions_that_were_folded_the_one_of_the_symbols_name_is_taken(tmp_path: Path) -> None:
@@ -203,11 +233,11 @@ def test_relative_folders_are_joined_once(tmp_path: Path, version: int) -> None:
     (folder / "include/header.h").write_text("static inline int header(int x)\n{\n    return x;\n}\n")
     (folder / "main.c").write_text('#include "header.h"\nint main(void)\n{\n    return header(0);\n}\n')
     path = tmp_path / "program"
-    flags = (f"-gdwarf-{version}", "-Iinclude", f"-fdebug-prefix-map={folder}=.")
+    flags = (f"-gdwarf-{version}", "-Iinclude", f"-fdebug-prefix-map={folder}=./built")
     oracles.run("env", "-C", folder, "gcc", *flags, "main.c", "-o", path)
     names = oracles.nm(path)
     found = oracles.module(path).functions([names["main"], names["header"]])
-    assert [one and one.file for one in found] == ["main.c", "include/header.h"]
+    assert [one and one.file for one in found] == ["built/main.c", "built/include/header.h"]
 
 
 def test_names_of_files_that_are_nowhere(tmp_path: Path) -> None:
