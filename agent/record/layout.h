@@ -79,8 +79,10 @@ struct ring_header {
 enum record_kind {
     RECORD_ENTRY = 0,
     RECORD_EXIT = 1,
-    RECORD_DROPPED = 2, /* in bits 0-47 of word 1 how many events were dropped here; 0: none, the record is
-                         * void. In bit 48 whether a third word follows, which means nothing */
+    /* In bits 0-47 of word 1 how many events have been dropped since the ring got its thread: those that no
+     * such record counted before were dropped here, if any. In bit 48 whether a third word follows, which
+     * means nothing. */
+    RECORD_DROPPED = 2,
 };
 
 #define RECORD_ADDRESS_BITS 48

@@ -34,6 +34,18 @@ static bool is_abandoned(const struct producer *p, uint64_t stack_pointer)
     return stack_pointer >= hook;
 }
 
+/* Word 1 of a record that says how many events have been dropped. */
+static uint64_t dropped_word(struct producer *p)
+{
+    p->said_drops = p->ring->dropped;
+    return (p->said_drops & RECORD_ADDRESS_MASK) | (uint64_t)RECORD_DROPPED << RECORD_KIND_SHIFT;
+}
+
+static bool has_unsaid_drops(const struct producer *p)
+{
+    return p->said_drops != p->ring->dropped;
+}
+
 /* Makes the record that an abandoned hook has left unfilled void, and publishes what lies behind it. Nothing
  * is lost: a call left in its entry hook has not begun, one left in its exit hook has been abandoned. */
 static void settle_abandoned(struct producer *p)
@@ -42,7 +54,7 @@ static void settle_abandoned(struct producer *p)
     if (head == p->published) {
         uint64_t *record = &p->words[head & (RING_WORDS - 1)];
         uint64_t third_word = (p->hook & 15) == RECORD_ENTRY_WORDS;
-        record[1] = third_word << RECORD_ADDRESS_BITS | (uint64_t)RECORD_DROPPED << RECORD_KIND_SHIFT;
+        record[1] = dropped_word(p) | third_word << RECORD_ADDRESS_BITS;
     }
     record_publish_all(p);
 }
@@ -53,8 +65,7 @@ static void record_drops(struct producer *p)
     uint64_t position = arch_take(&p->reserved, RECORD_EXIT_WORDS);
     uint64_t *record = &p->words[position & (RING_WORDS - 1)];
     record[0] = clock_ticks();
-    record[1] = (p->unsaid_drops & RECORD_ADDRESS_MASK) | (uint64_t)RECORD_DROPPED << RECORD_KIND_SHIFT;
-    p->unsaid_drops = 0;
+    record[1] = dropped_word(p);
     record_publish(p, position, position + RECORD_EXIT_WORDS);
 }
 
@@ -90,7 +101,6 @@ static void sleep_until_drained(struct producer *p)
 
 static bool drop(struct producer *p)
 {
-    arch_take(&p->unsaid_drops, 1);
     arch_take(&p->ring->dropped, 1);
     return false;
 }
@@ -120,7 +130,7 @@ COLD bool ring_make_room(uint64_t words, uint64_t stack_pointer)
     }
     if (p->reserved != p->published && is_abandoned(p, stack_pointer))
         settle_abandoned(p);
-    if (p->reserved + words <= p->limit && !p->unsaid_drops)
+    if (p->reserved + words <= p->limit && !has_unsaid_drops(p))
         return true;
     agent_wake_flusher();
     uint64_t needed = words + RECORD_EXIT_WORDS;
@@ -129,10 +139,10 @@ COLD bool ring_make_room(uint64_t words, uint64_t stack_pointer)
             return false;
     } else {
         /* Once dropping, go on until a good part of the ring is free, so that gaps are few and long. */
-        if (!extend_limit(p, p->unsaid_drops ? RING_WORDS / 4 : needed))
+        if (!extend_limit(p, has_unsaid_drops(p) ? RING_WORDS / 4 : needed))
             return drop(p);
     }
-    if (p->unsaid_drops && p->reserved == p->published)
+    if (has_unsaid_drops(p) && p->reserved == p->published)
         record_drops(p);
     return true;
 }

@@ -31,7 +31,7 @@ struct producer {
     uint64_t hook; /* of the outermost hook that is running: its stack pointer, plus its record's words */
     uint64_t *words;
     struct ring_header *ring; /* NULL: this thread has no ring */
-    uint64_t unsaid_drops;    /* events dropped since the last record */
+    uint64_t said_drops;      /* what ring->dropped was when a record last told of it */
 };
 
 /* This thread's producer; never NULL, but with limit 0 where there is no ring. */

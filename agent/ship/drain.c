@@ -155,6 +155,16 @@ static bool is_due(const struct roster_place *place, uint64_t words, uint64_t no
     return words >= MUCH_WORDS || now_ns - place->drained_ns >= LONG_NS || place->ring->state == RING_ENDED;
 }
 
+/* Makes a batch of the drops of a thread that no record has told of. Returns false when there are none. */
+static bool take_drops(struct drain *d, struct roster_place *place)
+{
+    uint64_t dropped = __atomic_load_n(&place->ring->dropped, __ATOMIC_RELAXED);
+    if (!encode_drops(&d->encoder, &place->thread, dropped))
+        return false;
+    d->batch = place;
+    return true;
+}
+
 /* One batch of one ring. Returns whether anything moved. */
 static bool drain_ring(struct drain *d, struct roster_place *place, uint64_t now_ns, bool everything)
 {
@@ -162,6 +172,8 @@ static bool drain_ring(struct drain *d, struct roster_place *place, uint64_t now
     uint64_t head = __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE);
     uint64_t words = head - place->thread.position;
     if (words == 0 && state == RING_ENDED) {
+        if (take_drops(d, place))
+            return put_pending(d);
         if (place->announced && !put_thread(d, place, true))
             return false;
         roster_release(place);
@@ -184,13 +196,31 @@ bool drain_rings(struct drain *d, uint64_t now_ns, bool everything)
     return moved;
 }
 
-bool drain_is_empty(const struct drain *d)
+void drain_begin_end(struct drain *d)
+{
+    for (size_t i = 0; i < d->roster->count; i++) {
+        struct roster_place *place = &d->roster->places[i];
+        place->last_head = __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE);
+    }
+}
+
+bool drain_is_complete(const struct drain *d)
 {
     if (d->batch != NULL)
         return false;
     for (size_t i = 0; i < d->roster->count; i++) {
         const struct roster_place *place = &d->roster->places[i];
-        if (place->taken && __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE) != place->thread.position)
+        if (place->taken && (int64_t)(place->last_head - place->thread.position) > 0)
+            return false;
+    }
+    return true;
+}
+
+bool drain_put_drops(struct drain *d)
+{
+    for (size_t i = 0; i < d->roster->count; i++) {
+        struct roster_place *place = &d->roster->places[i];
+        if (place->taken && take_drops(d, place) && !put_pending(d))
             return false;
     }
     return true;

@@ -31,8 +31,15 @@ int drain_open(struct drain *drain, struct outbox *outbox, struct roster *roster
  * anything moved. */
 bool drain_rings(struct drain *drain, uint64_t now_ns, bool everything);
 
-/* Nothing is left: no record in a ring (seen now), no batch pending. */
-bool drain_is_empty(const struct drain *drain);
+/* The process exits: what is in the rings now belongs before the goodbye. Other threads may go on. */
+void drain_begin_end(struct drain *drain);
+
+/* All that belongs before the goodbye is in the outbox. */
+bool drain_is_complete(const struct drain *drain);
+
+/* Tells of the events dropped that no record has told of, the last thing before the goodbye. Returns false
+ * when there is no room yet. */
+bool drain_put_drops(struct drain *drain);
 
 /* When a ring that holds something is to be drained next, at the latest; UINT64_MAX: none holds any. */
 uint64_t drain_due_ns(const struct drain *drain);

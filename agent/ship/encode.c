@@ -147,6 +147,7 @@ static void put_gap(struct encoder *e, struct encode_thread *t, uint64_t dropped
 {
     put_cut_calls(e, t);
     put_mark(e, DROPPED, dropped);
+    t->dropped += dropped;
     t->gap_depth = t->frames.depth;
 }
 
@@ -258,8 +259,8 @@ static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, 
         uint64_t words = RECORD_EXIT_WORDS + (r.sp_low & 1);
         if (end - position < words)
             return -EBADMSG;
-        if (r.address != 0)
-            put_gap(e, t, r.address);
+        if (r.address > t->dropped)
+            put_gap(e, t, r.address - t->dropped);
         return (int64_t)words;
     }
     default:
@@ -277,6 +278,15 @@ int64_t encode_records(struct encoder *e, struct encode_thread *t, struct ring_w
         t->position += (uint64_t)words;
     }
     return (int64_t)(t->position - e->ring_begin);
+}
+
+bool encode_drops(struct encoder *e, struct encode_thread *t, uint64_t dropped)
+{
+    if (dropped <= t->dropped)
+        return false;
+    begin_batch(e, t);
+    put_gap(e, t, dropped - t->dropped);
+    return true;
 }
 
 void encode_skip(struct encoder *e, struct encode_thread *t, uint64_t end)

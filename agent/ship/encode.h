@@ -28,6 +28,7 @@ struct encode_thread {
     struct frames frames;
     uint64_t cut_depth; /* how many of the innermost open calls are deeper than the limit, and not sent */
     uint64_t cut_calls; /* calls left out since the last event sent */
+    uint64_t dropped;   /* events dropped, as far as the marks sent have told */
     size_t gap_depth;   /* this many of the outermost open calls were open when events were dropped */
 };
 
@@ -66,6 +67,10 @@ struct ring_words {
  * thread->position cannot be, or there is no memory for it; what came before it is in the columns. */
 int64_t encode_records(struct encoder *encoder, struct encode_thread *thread, struct ring_words ring,
                        uint64_t end);
+
+/* Tells of events dropped that no record tells of, in a batch of their own: `dropped` is how many there have
+ * been since the ring got its thread. Returns false, with no batch, when there are none. */
+bool encode_drops(struct encoder *encoder, struct encode_thread *thread, uint64_t dropped);
 
 /* Gives up the records from thread->position to `end`, which cannot be read: they count as one event
  * dropped. Follows encode_records() with the same batch. */

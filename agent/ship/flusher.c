@@ -40,6 +40,7 @@ static struct flusher {
     uint64_t clock_after_ns; /* and how long after that the one after */
     uint64_t modules_at_ns;
     bool active; /* something was drained since the last reading */
+    bool ending; /* the process is in exit() */
     bool said_goodbye;
     uint64_t goodbye_sequence;
 } flusher;
@@ -163,7 +164,11 @@ static void finish(struct flusher *f, uint64_t now_ns)
 {
     if (agent.finished)
         return;
-    if (!f->said_goodbye && drain_is_empty(&f->drain))
+    if (!f->ending) {
+        f->ending = true;
+        drain_begin_end(&f->drain);
+    }
+    if (!f->said_goodbye && drain_is_complete(&f->drain) && drain_put_drops(&f->drain))
         say_goodbye(f);
     struct outbox_message unsent;
     if (f->said_goodbye && !f->uplink.half_closed && !grpc_sending(&f->uplink.stream) &&

@@ -21,6 +21,7 @@ struct roster_place {
     bool taken;
     bool announced;      /* the collector has been told of the thread */
     uint64_t drained_ns; /* when its ring was last emptied */
+    uint64_t last_head;  /* how far to drain it before the goodbye */
 };
 
 struct roster {

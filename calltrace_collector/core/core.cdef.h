@@ -237,6 +237,8 @@ struct ct_ring {
     uint64_t size_words; /* a power of two */
     uint64_t begin;      /* positions of the first record and behind the last */
     uint64_t end;
+    uint64_t dropped_before; /* events dropped: as the batches before have told, */
+    uint64_t dropped;        /* and in all */
 };
 /* `first_site` is the number that the next new site gets, `max_depth` 0 for no limit. NULL: out of memory. */
 struct ct_recovery *ct_recovery_new(uint32_t first_site, uint32_t max_depth);

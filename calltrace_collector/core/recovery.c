@@ -58,14 +58,18 @@ int ct_recovery_begin(struct ct_recovery *recovery, uint32_t thread, uint64_t la
         return CT_ENOMEM;
     recovery->ring = *ring;
     recovery->thread.position = ring->begin;
+    recovery->thread.dropped = ring->dropped_before;
     return open_frames(&recovery->thread.frames, open_calls, depth);
 }
 
 int64_t ct_recovery_next(struct ct_recovery *recovery, uint8_t *batch)
 {
     struct encode_thread *thread = &recovery->thread;
-    if (thread->position == recovery->ring.end)
-        return 0;
+    if (thread->position == recovery->ring.end) {
+        if (!encode_drops(&recovery->encoder, thread, recovery->ring.dropped))
+            return 0;
+        return encode_batch(&recovery->encoder, thread, batch) - batch;
+    }
     struct ring_words words = {recovery->ring.words, recovery->ring.size_words - 1};
     int64_t status = encode_records(&recovery->encoder, thread, words, recovery->ring.end);
     if (status == -ENOMEM)

@@ -21,11 +21,13 @@ class RingWords:
         words: all of it, little-endian 8-byte words; the word at a position is number position % size.
         begin: position of the first record.
         end: position behind the last one.
+        dropped: events dropped since the ring got its thread.
     """
 
     words: Bytes
     begin: int
     end: int
+    dropped: int
 
 
 _OPEN_CALL = np.dtype([("function_address", "<u8"), ("call_site_address", "<u8"), ("stack_pointer", "<u8")])
@@ -62,6 +64,7 @@ def recover_ring(trace: Trace, thread: int, ring: RingWords, max_depth: int) -> 
     given.words = ffi.cast("const uint64_t *", memory)
     given.size_words = memoryview(ring.words).nbytes // 8
     given.begin, given.end = ring.begin, ring.end
+    given.dropped_before, given.dropped = state.dropped, ring.dropped
     calls = ffi.cast("struct ct_open_call *", ffi.from_buffer(open_calls))
     what = f"ring of thread {thread}"
     status = lib.ct_recovery_begin(

@@ -33,7 +33,9 @@ _EXITED = 1
 
 _RING = struct.Struct("<QIIQIIQQQ16s")
 _RING_HEAD_OFFSET = 128
+_RING_DROPPED_OFFSET = 136
 _RING_TAIL_OFFSET = 192
+_DROPPED_LIMIT = (1 << 48) - 1
 _RING_MAGIC = 0x31474E4952435254
 _RING_LIMIT_WORDS = 1 << 24
 _RING_STATES_IN_USE = (1, 2)
@@ -79,6 +81,7 @@ class RingTail:
     stack_base: int
     head: int
     tail: int
+    dropped: int
     size_words: int
     words: bytes
 
@@ -252,6 +255,7 @@ class SessionDirectory:
             if size_words & (size_words - 1) or size_words * 8 + _PAGE_BYTES > len(ring) or not size_words:
                 raise self._refuse(f"{name} is damaged")
             head = int.from_bytes(ring[_RING_HEAD_OFFSET : _RING_HEAD_OFFSET + 8], "little")
+            dropped = int.from_bytes(ring[_RING_DROPPED_OFFSET : _RING_DROPPED_OFFSET + 8], "little")
             tail = int.from_bytes(ring[_RING_TAIL_OFFSET : _RING_TAIL_OFFSET + 8], "little")
             if not 0 <= head - tail <= size_words:
                 raise self._refuse(f"{name} is damaged")
@@ -264,6 +268,7 @@ class SessionDirectory:
                 stack_base=stack_base,
                 head=head,
                 tail=tail,
+                dropped=min(dropped, _DROPPED_LIMIT),
                 size_words=size_words,
                 words=ring[_PAGE_BYTES : _PAGE_BYTES + size_words * 8],
             )

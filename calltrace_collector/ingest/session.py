@@ -164,7 +164,7 @@ class IngestSession:
                     f"the ring of thread {ring.tid} of process {self.info.pid} begins at {ring.tail}, "
                     f"its batches end at {begin}"
                 )
-            words = RingWords(ring.words, begin, ring.head)
+            words = RingWords(ring.words, begin, ring.head, ring.dropped)
             for batch in recover_ring(self._trace, ring.thread, words, self.info.max_depth):
                 self._feed(memoryview(batch))
             self._changed = True

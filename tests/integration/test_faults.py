@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import struct
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,25 @@ def test_a_stopped_collector_commits_what_it_received(build: Callable[..., Path]
         program.communicate()
         assert program.returncode == 0
         assert collector.wait_for_end(program.pid)["calls"] == sum(counted(file))
+
+
+def test_what_is_dropped_is_counted_to_the_last_event(build: Callable[..., Path], tmp_path: Path) -> None:
+    with Collector() as collector:
+        file = tmp_path / "count"
+        program = build("counted.c")
+        settings = {"CALLTRACE_OVERFLOW": "drop", "CALLTRACE_OUTBOX_LIMIT": "8M"}
+        collector.pause()
+        running = collector.spawn(program, file, "6000000", "2", **settings)
+        wait_until(progress(file, 12_000_000), "the program to make all its calls")
+        collector.resume()
+        running.communicate()
+        assert running.returncode == 0
+        end = collector.wait_for_end(running.pid)
+        events = 2 * sum(counted(file))
+        # An event is an entry, an exit of a call whose entry is there, an exit without one, or dropped.
+        with closing(sqlite3.connect(collector.database)) as database:
+            query = "select sum(orphan_exits), sum(dropped) from thread"
+            orphans, dropped = database.execute(query).fetchone()
+        assert end["lost_events"] == dropped > 0
+        returned = collector.count_lines(running.pid, '"status":"returned"')
+        assert end["calls"] + returned + orphans + dropped == events

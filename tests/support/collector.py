@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -97,6 +98,16 @@ class Collector:
         self._server.wait()
         self._server = None
 
+    def pause(self) -> None:
+        """Stops the collector with SIGSTOP."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets it go on."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGCONT)
+
     def log(self) -> str:
         """What the collector has said so far."""
         return Path(self._log.name).read_text()
@@ -176,6 +187,21 @@ class Collector:
         """`calltrace query --format jsonl`."""
         lines = self._answer("query", "--pid", str(pid), "--format", "jsonl", *options).splitlines()
         return [json.loads(line) for line in lines]
+
+    def count_lines(self, pid: int, text: str) -> int:
+        """How many lines of `calltrace query --format jsonl` hold a text, however many there are."""
+        arguments = ["query", "--db", str(self.database), "--pid", str(pid), "--format", "jsonl"]
+        with subprocess.Popen(
+            [*command("calltrace"), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=self.environment,
+            text=True,
+        ) as lister:
+            assert lister.stdout is not None
+            count = sum(text in line for line in lister.stdout)
+        assert lister.returncode == 0, self.log()
+        return count
 
     def close(self) -> None:
         """Removes all that was made."""
