@@ -31,7 +31,7 @@ ENDERS = 32
 """Sessions that can end at the same time."""
 GRACE_S = 0.5
 """How long streams that are done may take to close."""
-IDLE_S = 1.0
+IDLE_S = 0.2
 """How long a collector that serves until it is idle waits for another stream."""
 
 
