@@ -7,16 +7,19 @@ from typing import cast
 import numpy as np
 import pytest
 
+from calltrace_collector.symbols import ranges
 from calltrace_collector.symbols.dwarf import DwarfFile
 from calltrace_collector.symbols.elf import ElfFile
-from calltrace_collector.symbols.forms import Form
+from calltrace_collector.symbols.forms import At, Form
 from calltrace_collector.symbols.lineprogram import LineProgram
 from calltrace_collector.symbols.linetable import LineTable, SourceLine
 from calltrace_collector.symbols.resolver import FunctionSymbol, Resolver
 from calltrace_collector.symbols.sourcefiles import SourceFiles
+from calltrace_collector.symbols.unit import Value
 from tests.unit.symbols import made, oracles
 
 FUNCTION, WEAK_FUNCTION, LOCAL_FUNCTION, LABEL = 0x12, 0x22, 0x02, 0x10
+ADDR_BASE, RNGLISTS_BASE = 0x73, 0x74
 EXECUTABLE = np.array([[0x1000, 0x2000]], dtype=np.uint64)
 
 
@@ -238,6 +241,54 @@ def test_relative_folders_are_joined_once(tmp_path: Path, version: int) -> None:
     names = oracles.nm(path)
     found = oracles.module(path).functions([names["main"], names["header"]])
     assert [one and one.file for one in found] == ["built/main.c", "built/include/header.h"]
+
+
+def test_every_kind_of_entry_of_a_list_of_ranges(tmp_path: Path) -> None:
+    first, second = struct.pack("<Q", 0x1100), struct.pack("<Q", 0x1200)
+    entries = (
+        (b"\x04\x10\x20", (0x1010, 0x1020)),  # offset_pair, from the unit's own start
+        (b"\x01\x01", None),  # base_addressx
+        (b"\x04\x01\x02", (0x1801, 0x1802)),
+        (b"\x02\x00\x01", (0x1700, 0x1800)),  # startx_endx
+        (b"\x03\x01\x90\x01", (0x1800, 0x1890)),  # startx_length
+        (b"\x05" + first, None),  # base_address
+        (b"\x04\x03\x04", (0x1103, 0x1104)),
+        (b"\x06" + first + second, (0x1100, 0x1200)),  # start_end
+        (b"\x07" + second + b"\x05", (0x1200, 0x1205)),  # start_length
+        (b"\x04\x08\x08", None),  # empty
+    )
+    table = made.abbreviation(
+        1,
+        made.COMPILE_UNIT,
+        (made.LOW_PC, made.ADDR),
+        (ADDR_BASE, made.SEC_OFFSET),
+        (RNGLISTS_BASE, made.SEC_OFFSET),
+    )
+    root = b"\x01" + struct.pack("<QII", 0x1000, 8, 4)
+    content = struct.pack("<HBBI", 5, 1, 8, 0) + root
+    sections = {
+        ".debug_info": struct.pack("<I", len(content)) + content,
+        ".debug_abbrev": table + b"\0",
+        ".debug_addr": bytes(8) + struct.pack("<QQ", 0x1700, 0x1800),
+        # Before the list, at 4: one offset, from there.
+        ".debug_rnglists": bytes(4) + struct.pack("<I", 4) + b"".join(code for code, _ in entries) + b"\0",
+    }
+    with ElfFile(made.elf_with(tmp_path / "program", sections)) as elf:
+        dwarf = DwarfFile(elf)
+        for value in (Value(Form.SEC_OFFSET, 8), Value(Form.RNGLISTX, 0)):
+            found = ranges.of_entry(dwarf.units[0], {At.RANGES: value})
+            assert found == [bounds for _, bounds in entries if bounds]
+
+
+def test_folder_0_is_the_compilers_own_and_others_count_from_where_it_ran(tmp_path: Path) -> None:
+    with ElfFile(made.elf_with(tmp_path / "program")) as elf:
+        folders = [(Form.STRING, name) for name in (b"/own", b"below", b"/elsewhere/..//x")]
+        names = [((Form.STRING, b"./f.c"), number) for number in range(4)]
+        dwarf = DwarfFile(elf)
+        files = SourceFiles(dwarf, "/ran", folders, [*names, ((Form.STRING, b"//g.c"), 1)], 0)
+        found = [files.get(number) for number in range(5)]
+        assert found == ["/own/f.c", "/ran/below/f.c", "/x/f.c", None, "/g.c"]
+        assert SourceFiles(dwarf, None, folders, names, 0).get(1) == "/own/below/f.c"
 
 
 def test_names_of_files_that_are_nowhere(tmp_path: Path) -> None:

@@ -137,10 +137,13 @@ def test_few_modules_stay_open(build: Build, tmp_path: Path) -> None:
     path = build("labels")
     build_id, main = oracles.readelf_build_id(path), oracles.nm(path)["main"]
     before = len(list(Path("/proc/self/fd").iterdir()))
+    favourite = None
     for number in range(200):
         copy = tmp_path / str(number)
         copy.symlink_to(path)
         assert resolver.module(str(copy), build_id).functions([main]) != [None]
+        favourite = favourite or resolver.module(str(path), build_id)
+        assert resolver.module(str(path), build_id) is favourite  # asked for again and again, it stays
     assert len(list(Path("/proc/self/fd").iterdir())) < before + 100
 
 
