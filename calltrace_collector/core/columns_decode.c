@@ -28,6 +28,8 @@ struct replay {
     uint32_t tail;   /* the next one */
     uint32_t *stack; /* open rows */
     uint32_t depth;  /* how many */
+    struct call_graph graph;
+    uint32_t *groups; /* of the open rows' callees; [0] is that of the calls from outside */
     struct reader status_bytes;
     struct sparse_reader statuses;
     bool failed;
@@ -77,32 +79,18 @@ static void read_ticks(struct reader *bytes, uint64_t *ticks, uint32_t count)
     }
 }
 
-/* The pops go where the depths will be. */
-static void read_pops(struct reader *bytes, uint32_t *pops, uint32_t count)
+/* Small numbers: a plane, and what is more. */
+static void read_numbers(struct reader *bytes, uint32_t *numbers, uint32_t count)
 {
     const uint8_t *plane = read_bytes(bytes, count);
     if (!plane)
         return;
     for (uint32_t i = 0; i < count; i++)
-        pops[i] = plane[i];
+        numbers[i] = plane[i];
     for (struct sparse_reader wide = sparse_open(bytes, count); sparse_next(&wide);) {
         if (wide.value > CT_CHUNK_ROWS)
             bytes->failed = true;
-        pops[wide.position] += (uint32_t)wide.value;
-    }
-}
-
-static void read_sites(struct reader *bytes, uint32_t *sites, uint32_t count)
-{
-    uint64_t planes = read_at_most(bytes, sizeof(*sites));
-    if (count)
-        memset(sites, 0, count * sizeof(*sites));
-    for (unsigned i = 0; i < planes; i++) {
-        const uint8_t *plane = read_bytes(bytes, count);
-        if (!plane)
-            return;
-        for (uint32_t row = 0; row < count; row++)
-            sites[row] |= (uint32_t)plane[row] << (8 * i);
+        numbers[wide.position] += (uint32_t)wide.value;
     }
 }
 
@@ -162,10 +150,23 @@ static void end_row(struct replay *replay)
     replay->tail++;
 }
 
+/* The callee with this rank in the innermost open row, which becomes the innermost. */
+static uint32_t enter_callee(struct replay *replay, uint32_t rank)
+{
+    const struct callee_group *group = &replay->graph.groups[replay->groups[replay->depth]];
+    bool is_there = rank < group->count;
+    replay->failed |= !is_there;
+    const struct callee *callee =
+        &replay->graph.callees[is_there ? group->first + rank : replay->graph.callee_count];
+    replay->groups[replay->depth + 1] = callee->group;
+    return callee->site;
+}
+
 static void enter_row(struct replay *replay, uint32_t row, uint64_t call)
 {
     const struct ct_rows *rows = replay->rows;
-    advance(replay, rows->start_ticks[row]); /* its lead is still there */
+    rows->site[row] = enter_callee(replay, rows->site[row]); /* its rank is still there */
+    advance(replay, rows->start_ticks[row]);                 /* its lead is still there */
     rows->start_ticks[row] = replay->now;
     rows->call[row] = call;
     rows->depth[row] = replay->min_depth + replay->depth;
@@ -212,14 +213,21 @@ static int read_columns(struct replay *replay, struct reader *bytes, uint64_t fi
 
     read_ticks(bytes, rows->start_ticks + replay->late, replay->entered);
     read_ticks(bytes, replay->tails, replay->ended);
-    read_pops(bytes, rows->depth + replay->late, replay->entered);
-    read_sites(bytes, rows->site + replay->late, replay->entered);
+    /* The pops and the ranks go where the depths and the sites will be. */
+    read_numbers(bytes, rows->depth + replay->late, replay->entered);
     replay->status_bytes = *bytes;
     for (struct sparse_reader statuses = sparse_open(bytes, replay->ended); sparse_next(&statuses);)
         continue;
     read_late(bytes, replay, first_call, &selfs);
+    int status = call_graph_read(&replay->graph, bytes, replay->entered);
+    if (status)
+        return status;
+    read_numbers(bytes, rows->site + replay->late, replay->entered);
     if (bytes->failed || bytes->at != bytes->end)
         return CT_EMALFORMED;
+    replay->groups[0] = call_graph_group(&replay->graph, 0);
+    for (uint32_t i = 0; i < replay->late; i++)
+        replay->groups[i + 1] = call_graph_group(&replay->graph, (uint64_t)rows->site[i] + 1);
 
     size_t count = (size_t)replay->late + replay->entered;
     memset(rows->status, CT_OPEN, count * sizeof(*rows->status));
@@ -229,7 +237,7 @@ static int read_columns(struct replay *replay, struct reader *bytes, uint64_t fi
     if (!sparse_next(&replay->statuses))
         replay->statuses.position = UINT64_MAX;
     replay->depth = replay->late;
-    int status = run(replay, first_call);
+    status = run(replay, first_call);
     return status ? status : put_late_selfs(replay, &selfs);
 }
 
@@ -265,10 +273,13 @@ int ct_chunk_decode(const struct ct_chunk *chunk, const uint8_t *columns, size_t
 
     replay.tails = malloc(chunk->rows * sizeof(*replay.tails));
     replay.stack = malloc(chunk->rows * sizeof(*replay.stack));
+    replay.groups = malloc(((size_t)chunk->rows + 1) * sizeof(*replay.groups));
     int status = CT_ENOMEM;
-    if (replay.tails && replay.stack)
+    if (replay.tails && replay.stack && replay.groups)
         status = read_columns(&replay, &bytes, chunk->first_call);
     free(replay.tails);
     free(replay.stack);
+    free(replay.groups);
+    call_graph_free(&replay.graph);
     return status;
 }

@@ -35,19 +35,6 @@ static uint8_t *put_pops(uint8_t *at, const struct chunk *chunk)
     return put_sparse(at + chunk->leads.count, &chunk->wide_pops);
 }
 
-static uint8_t *put_sites(uint8_t *at, const uint32_t *sites, uint32_t count)
-{
-    uint32_t any = 0;
-    for (uint32_t i = 0; i < count; i++)
-        any |= sites[i];
-    unsigned planes = (any != 0) + (any > 0xff) + (any > 0xffff) + (any > 0xffffff);
-    at = varint_write(at, planes);
-    for (unsigned plane = 0; plane < planes; plane++, at += count)
-        for (uint32_t i = 0; i < count; i++)
-            at[i] = (uint8_t)(sites[i] >> (8 * plane));
-    return at;
-}
-
 /* The late rows were added deepest first: their call numbers descend. */
 static uint8_t *put_late(uint8_t *at, const struct chunk *chunk)
 {
@@ -66,7 +53,7 @@ static uint8_t *put_late(uint8_t *at, const struct chunk *chunk)
     return at;
 }
 
-size_t columns_encode(const struct chunk *chunk, uint8_t *out)
+size_t columns_encode(const struct chunk *chunk, struct edge_finder *finder, uint8_t *out)
 {
     uint8_t *at = varint_write(out, COLUMNS_FORMAT);
     at = varint_write(at, chunk->start_depth - chunk->late_count);
@@ -75,8 +62,8 @@ size_t columns_encode(const struct chunk *chunk, uint8_t *out)
     at = put_ticks(at, &chunk->leads);
     at = put_ticks(at, &chunk->tails);
     at = put_pops(at, chunk);
-    at = put_sites(at, chunk->sites, chunk->leads.count);
     at = put_sparse(at, &chunk->statuses);
     at = put_late(at, chunk);
+    at = edges_encode(finder, chunk, at);
     return (size_t)(at - out);
 }

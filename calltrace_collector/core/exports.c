@@ -20,10 +20,13 @@ void exports_free(struct exports *exports)
 {
     free_list(exports->first);
     free_list(exports->spare);
+    edge_finder_free(&exports->finder);
 }
 
 void exports_release(struct exports *exports, uint32_t keep)
 {
+    if (!keep)
+        edge_finder_free(&exports->finder);
     while (exports->spare_count > keep) {
         struct exported *spare = exports->spare;
         exports->spare = spare->next;
@@ -37,6 +40,11 @@ int exports_reserve(struct exports *exports, uint64_t chunks, uint32_t functions
     if (functions > exports->spare_functions) {
         exports_release(exports, 0);
         exports->spare_functions = functions;
+    }
+    if (chunks && !exports->finder.rows) {
+        int status = edge_finder_init(&exports->finder, exports->chunk_rows, exports->seed);
+        if (status)
+            return status;
     }
     while (exports->spare_count < chunks) {
         struct exported *spare = malloc(sizeof(*spare) + (size_t)exports->spare_functions * FUNCTION_BYTES +
@@ -139,7 +147,8 @@ void exports_add(struct exports *exports, struct thread *thread, bool is_final)
 
     describe(&exported->info, thread, is_final);
     put_functions(exported, &thread->functions);
-    exported->info.columns_size = columns_encode(&thread->chunk, (uint8_t *)exported->info.columns);
+    exported->info.columns_size =
+        columns_encode(&thread->chunk, &exports->finder, (uint8_t *)exported->info.columns);
     append(exports, fit(exported));
     thread->chunk.is_changed = false;
     if (is_final) {

@@ -21,6 +21,8 @@ struct exports {
     uint32_t spare_count;
     uint32_t spare_functions; /* how many functions each has room for */
     uint32_t chunk_rows;      /* and rows */
+    uint64_t seed;
+    struct edge_finder finder;
 };
 
 void exports_free(struct exports *exports);

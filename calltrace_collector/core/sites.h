@@ -4,6 +4,9 @@
 
 #include "calltrace_collector/core/core.h"
 
+/* Leaves room for a number that stands for no site, and for numbers one larger. */
+#define SITES_MAX (UINT32_MAX - 2)
+
 struct site_table {
     struct ct_site *sites;
     size_t capacity;

@@ -18,9 +18,12 @@ struct ct_trace *ct_trace_new(const struct ct_limits *limits)
         trace->limits.chunk_rows = CT_CHUNK_ROWS;
     if (!limits->keep_rows)
         trace->limits.keep_rows = CT_CHUNK_KEEP_ROWS;
+    if (limits->sites > SITES_MAX)
+        trace->limits.sites = SITES_MAX;
     trace->exports.chunk_rows = trace->limits.chunk_rows;
     if (getentropy(&trace->seed, sizeof(trace->seed)))
         trace->seed = (uintptr_t)trace; /* better than nothing */
+    trace->exports.seed = trace->seed;
     site_table_init(&trace->sites, trace->seed);
     return trace;
 }

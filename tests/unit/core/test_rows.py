@@ -113,25 +113,27 @@ def test_columns_may_be_any_kind_of_bytes() -> None:
         assert rows.call.tolist() == decode(chunk).call.tolist()
 
 
-# A late row that has ended, three calls entered, of which one is open.
+# A late row that has ended, four calls entered, of which one is open.
 PARTS = {
     "format": [1],
     "depth": [7],
     "start": [100],
-    "ended": [3],
-    "leads": [1, 5, 6, 7, 0],  # one plane; nothing wide
-    "tails": [2, 9, 1, 2, 0, 1, 0, 1, 2, 0x80, 0x04],  # two planes; the last is 0x200 << 16 larger
-    "pops": [0, 2, 0, 0],  # nothing wide
-    "sites": [1, 3, 4, 3],  # one plane
+    "ended": [4],
+    "leads": [1, 5, 6, 7, 8, 0],  # one plane; nothing wide
+    "tails": [2, 9, 1, 2, 4, 0, 1, 0, 0, 1, 2, 0x80, 0x04],  # two planes; the third is 0x200 << 16 larger
+    "pops": [0, 2, 0, 1, 0],  # nothing wide
     "statuses": [1, 1, 2],  # the second to end was abandoned
     "late": [30, 60, 11, 8],  # call, ticks before the start, self ticks, site
+    # Three callers: outside calls site 4, site 4 calls sites 3 and 5, site 8 calls site 3.
+    "graph": [3, 0, 1, 8, 5, 2, 1, 4, 4, 1, 3],
+    "ranks": [0, 0, 0, 1, 0],  # of the callees; nothing wide
 }
 LARGEST = [0xFF] * 9 + [1]
 
 
 def decode_parts(**changed: list[int]) -> Rows:
     columns = bytes(byte for part in (PARTS | changed).values() for byte in part)
-    return decode_chunk(columns, rows=4, late_rows=1, first_call=51, base_call=20)
+    return decode_chunk(columns, rows=5, late_rows=1, first_call=51, base_call=20)
 
 
 def test_the_format() -> None:
@@ -141,6 +143,7 @@ def test_the_format() -> None:
         (51, 30, 3, 8, 105, 9, 9, 0),
         (52, 20, 4, 7, 377, 0, 0, 3),
         (53, 52, 3, 8, 384, 2 + wide, 2 + wide, 0),
+        (54, 52, 5, 8, 394 + wide, 4, 4, 0),
     ]
 
 
@@ -153,40 +156,52 @@ def test_the_format() -> None:
         {"depth": [0xFF, 0xFF, 0xFF, 0xFF, 0x0F]},
         {"start": LARGEST, "late": [30, *LARGEST, 11, 8]},  # the clock overflows
         {"ended": [1], "tails": [1, 9, 0], "statuses": [0]},
-        {"ended": [5], "tails": [1, 9, 1, 2, 3, 4, 0]},
-        {"leads": [3, 5, 6, 7, 0, 0, 0, 0, 0, 0, 0]},
-        {"leads": [1, 5, 6, 7, 4]},
-        {"leads": [1, 5, 6, 7, 1, 3, 1]},
-        {"leads": [1, 5, 6, 7, 1, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40]},  # 49 bits
-        {"leads": [1, 5, 6, 7, 3, 2, 1, 0, 1, 0, 1]},
-        {"pops": [1, 2, 0, 0]},
-        {"pops": [0, 3, 0, 0]},
-        {"pops": [0, 2, 0, 1, 1, 0xFE, 0xFF, 0xFF, 0xFF, 0x0F]},  # 2^32 pops
-        {"pops": [0, 2, 0, 1, 1, *LARGEST]},
-        {"sites": [5, *[0] * 15]},
+        {"ended": [6], "tails": [1, 9, 1, 2, 3, 4, 5, 0]},
+        {"leads": [3, 5, 6, 7, 8, *[0] * 8, 0]},
+        {"leads": [1, 5, 6, 7, 8, 5]},
+        {"leads": [1, 5, 6, 7, 8, 1, 4, 1]},
+        {"leads": [1, 5, 6, 7, 8, 1, 0, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40]},  # 49 bits
+        {"leads": [1, 5, 6, 7, 8, 3, 2, 1, 0, 1, 0, 1]},
+        {"pops": [1, 2, 0, 0, 0]},
+        {"pops": [0, 3, 0, 0, 0]},
+        {"pops": [0, 2, 0, 1, 1, 1, 0xFE, 0xFF, 0xFF, 0xFF, 0x0F]},  # 2^32 pops
+        {"pops": [0, 2, 0, 1, 1, 1, *LARGEST]},
         {"statuses": [1, 1, 3]},  # open calls have not ended
         {"statuses": [1, 1, 7]},
-        {"statuses": [1, 3, 2]},
-        {"statuses": [2, 2, 2, 0, 2]},
+        {"statuses": [1, 4, 2]},
+        {"statuses": [2, 3, 2, 0, 2]},
         {"late": [0, 60, 11, 8]},
         {"late": [20, 60, 11, 8]},  # the base call's
         {"late": [51, 60, 11, 8]},  # entered in this chunk
         {"late": [30, 101, 11, 8]},  # before the clock began
         {"late": [30, 60, 0xCC, 0x02, 8]},  # more of its own than all of it
         {"late": [30, 60, 11, 0x80, 0x80, 0x80, 0x80, 0x10]},  # 2^32
-        {"late": [30, 60, 11, 8, 0]},
+        {"graph": [5, 0, 1, 8, 5, 1, 1, 4, 1, 0, 1, 1, 0, 1, 1, 0]},  # more callers than calls
+        {"graph": [3, 0, 1, 8, 5, 2, 1, 4, 0, 1, 3]},  # a caller twice
+        {"graph": [3, 0, 1, 8, 5, 2, 1, 4, 4, 2, 3, 2]},  # more callees than calls
+        {"graph": [3, 0, 1, 8, 5, 2, 9, 4, 4, 1, 3]},  # site -1
+        {"graph": [3, 0, 1, 8, 5, 2, 1, 4, 4, 1, 0xF4, 0xFF, 0xFF, 0xFF, 0x1F]},  # site 2^32 - 1
+        {"graph": [3, 0, 1, 8, 5, 2, 1, 4, 4, 1, *LARGEST]},
+        {"graph": [3, 0, 1, 8, 5, 2, 1, 4, 0xFB, 0xFF, 0xFF, 0xFF, 0x0F, 1, 3]},  # caller 2^32
+        {"graph": [2, 0, 1, 8, 5, 2, 1, 4]},  # site 8 calls nobody
+        {"graph": [2, 5, 2, 6, 4, 4, 1, 3]},  # outside calls nobody
+        {"graph": [0]},
+        {"ranks": [1, 0, 0, 1, 0]},
+        {"ranks": [0, 0, 0, 2, 0]},
+        {"ranks": [0, 0, 0, 1, 1, 3, 0xFF, 0xFF, 0xFF, 0xFF, 0x0F]},
+        {"ranks": [0, 0, 0, 1, 0, 0]},
     ],
 )
 def test_malformed_columns(changed: dict[str, list[int]]) -> None:
-    with pytest.raises(ProtocolError, match=r"^chunk of 4 calls: malformed data$"):
+    with pytest.raises(ProtocolError, match=r"^chunk of 5 calls: malformed data$"):
         decode_parts(**changed)
 
 
 def test_a_late_row_must_have_ended() -> None:
     def decode_late(ended: int) -> Rows:
-        columns = bytes([1, 7, 100, ended, *[0] * 7, 30, 60, 60, 8])
+        columns = bytes([1, 7, 100, ended, *[0] * 6, 30, 60, 0, 8, 0, 0])
         return decode_chunk(columns, rows=1, late_rows=1, first_call=0, base_call=20)
 
-    assert table(decode_late(1)) == [(30, 20, 8, 7, 40, 60, 60, 0)]
+    assert table(decode_late(1)) == [(30, 20, 8, 7, 40, 60, 0, 0)]
     with pytest.raises(ProtocolError):
         decode_late(0)
