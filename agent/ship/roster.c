@@ -69,9 +69,25 @@ static struct producer *make_producer(void)
     return producer;
 }
 
+/* Memory that has no name: what is left in it when the process is killed nobody can recover, but until then
+ * nothing is lost for want of room in the session directory. */
+static int make_nameless_ring(void)
+{
+    int fd = (int)sys_call3(SYS_memfd_create, (long)"calltrace-ring", MFD_CLOEXEC, 0);
+    if (fd < 0)
+        return fd;
+    int status = (int)sys_call3(SYS_ftruncate, fd, RING_FILE_BYTES, 0);
+    if (status == 0)
+        return fd;
+    sys_close(fd);
+    return status;
+}
+
 static bool make_place(struct roster *r, struct roster_place *place)
 {
     int fd = make_ring_file(r, r->count);
+    if (fd < 0)
+        fd = make_nameless_ring();
     if (fd < 0)
         return false;
     place->ring = map_ring(fd);

@@ -93,7 +93,7 @@ def query(  # noqa: PLR0913, PLR0917 an argument an option
       calltrace query --pid 1234 --depth 3
       calltrace query --function 'parse_*' --min-duration 1ms
       calltrace query --since 5m --tid 1236 --limit 0
-      calltrace query --format jsonl | jq -r 'select(.status == "unwound") | .function'
+      calltrace query --format jsonl | jq -r 'select(.status == "abandoned") | .function'
     """  # noqa: D301 click's mark for text that is not to be filled
     if output_format != "tree" and (depth is not None or source):
         raise UsageError("--depth and --source are for trees: use --max-depth, or leave out --format")

@@ -90,7 +90,8 @@ def record(  # noqa: PLR0913, PLR0917 an argument an option
         _say(f"0 calls: {why_untraced(program, others)}")
     elif verbose or sys.stderr.isatty():
         where = f" --db {db}" if db_is_option else ""
-        _say(f"{done.calls:,} calls; see them with: calltrace query --pid {ended.pid}{where}")
+        calls = f"{done.calls:,} call{'' if done.calls == 1 else 's'}"
+        _say(f"{calls}; see them with: calltrace query --pid {ended.pid}{where}")
     return ended.exit_status
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,7 +108,8 @@ class _Server:
         self._committer.start()
         chores = [asyncio.create_task(self._finisher.adopt_forever())]
         if self._options.ready_fd is not None:
-            os.write(self._options.ready_fd, b"\n")
+            with suppress(BrokenPipeError):  # whoever started us is gone already
+                os.write(self._options.ready_fd, b"\n")
         if self._options.until_idle:
             chores.append(asyncio.create_task(self._stop_when_idle()))
         await self._stop.wait()

@@ -100,9 +100,7 @@ class Process(_message.Message):
     """Process id and parent's, as the process sees them (its own pid namespace). pid >= 1."""
     parent_pid: _builtins.int
     parent_session_id: _builtins.bytes
-    """The session that this process was forked from, or whose process replaced itself by exec; empty when
-    there is none or it was not traced.
-    """
+    """The session that this process was forked from; empty when it was not forked from a traced process."""
     executable: _builtins.str
     """Absolute path of the executable (/proc/self/exe)."""
     command_line_cut: _builtins.bool
