@@ -16,6 +16,12 @@ from calltrace_collector.store.records import Chunk, ChunkHead, FunctionInChunk
 def chunk_heads(connection: Connection, process: int, thread: int, wanted: ChunkFilter) -> list[ChunkHead]:
     """The chunks of a thread that pass the filter, in the order of their numbers, which is that of calls."""
     chunk = models.Chunk
+    if (
+        wanted.first_call is not None
+        and wanted.last_call is not None
+        and wanted.first_call > wanted.last_call
+    ):
+        return []
     statement = _heads(process, thread)
     if wanted.min_ticks:
         statement = statement.where(chunk.max_ticks >= wanted.min_ticks)
