@@ -14,7 +14,11 @@
 
 /* Other thread-specific data may have destructors that make instrumented calls; libc runs all of them up
  * to this many times, so ours asks to come again until the last round. */
+#ifdef CALLTRACE_PTHREAD_FLUSHER
+#define DESTRUCTOR_ROUNDS 2 /* in the last round a sanitizer's runtime has let go of the thread */
+#else
 #define DESTRUCTOR_ROUNDS 4
+#endif
 #define KERNEL_SIGSET_BYTES 8
 #define LARGEST_STACK (64ull << 30)
 
