@@ -88,7 +88,7 @@ SITE_PACKAGES = $(shell $(BIN)/python -c 'import sysconfig; print(sysconfig.get_
 SANITIZED_PYTHON = PYTHONPATH=$(abspath build/sanitize-$*/site):$(SITE_PACKAGES) PYTHONMALLOC=malloc \
 	ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$(PRELOAD_$*)" $(BIN)/python -S -P
 
-sanitize: $(SANITIZERS:%=sanitize-%) ## Run the C tests and the core's tests under the sanitizers
+sanitize: $(SANITIZERS:%=sanitize-%) ## Run the C tests, the core's tests and traced programs under the sanitizers
 
 sanitize-%: build
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps \
@@ -99,6 +99,7 @@ sanitize-%: build
 	$(SANITIZED_PYTHON) -c 'from calltrace_collector.core import _core; assert "sanitize" in _core.__file__'
 	@# pytest would keep to itself what a sanitizer writes before it ends the process.
 	$(SANITIZED_PYTHON) -m pytest --capture=sys tests/unit/core
+	$(BIN)/python -m tests.sanitized.trace_programs $* build/sanitize-$*
 
 FUZZ_SECONDS ?= 60
 

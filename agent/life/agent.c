@@ -70,7 +70,7 @@ static bool start_flusher(void)
     }
     while (__atomic_load_n(&agent.flusher_ready, __ATOMIC_ACQUIRE) == 0)
         futex_wait(&agent.flusher_ready, 0, 0);
-    return agent.flusher_ready == 1;
+    return __atomic_load_n(&agent.flusher_ready, __ATOMIC_ACQUIRE) == 1;
 }
 
 static bool start(void)

@@ -54,6 +54,12 @@ static bool put_modules(struct drain *d)
     return true;
 }
 
+/* A thread that has ended has set the rest of the header before. */
+static enum ring_state ring_state(const struct ring_header *ring)
+{
+    return (enum ring_state)__atomic_load_n(&ring->state, __ATOMIC_ACQUIRE);
+}
+
 /* The kernel's name of a live thread; the ring has the last name of one that ended. */
 static void read_thread_name(const struct ring_header *ring, char name[THREAD_NAME_BYTES])
 {
@@ -62,7 +68,7 @@ static void read_thread_name(const struct ring_header *ring, char name[THREAD_NA
     text_add(&t, "/proc/self/task/");
     text_add_number(&t, ring->tid);
     text_add(&t, "/comm");
-    if (ring->state != RING_LIVE || file_read_line(path, name, THREAD_NAME_BYTES) <= 0)
+    if (ring_state(ring) != RING_LIVE || file_read_line(path, name, THREAD_NAME_BYTES) <= 0)
         memcpy(name, ring->name, THREAD_NAME_BYTES);
     name[THREAD_NAME_BYTES - 1] = '\0';
 }
@@ -152,7 +158,8 @@ static void take_batch(struct drain *d, struct roster_place *place, uint64_t hea
 
 static bool is_due(const struct roster_place *place, uint64_t words, uint64_t now_ns)
 {
-    return words >= MUCH_WORDS || now_ns - place->drained_ns >= LONG_NS || place->ring->state == RING_ENDED;
+    return words >= MUCH_WORDS || now_ns - place->drained_ns >= LONG_NS ||
+           ring_state(place->ring) == RING_ENDED;
 }
 
 /* Makes a batch of the drops of a thread that no record has told of. Returns false when there are none. */
@@ -168,7 +175,7 @@ static bool take_drops(struct drain *d, struct roster_place *place)
 /* One batch of one ring. Returns whether anything moved. */
 static bool drain_ring(struct drain *d, struct roster_place *place, uint64_t now_ns, bool everything)
 {
-    uint32_t state = __atomic_load_n(&place->ring->state, __ATOMIC_ACQUIRE);
+    enum ring_state state = ring_state(place->ring);
     uint64_t head = __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE);
     uint64_t words = head - place->thread.position;
     if (words == 0 && state == RING_ENDED) {

@@ -191,7 +191,7 @@ static void sleep_until_work(struct flusher *f, uint32_t seen, uint64_t now_ns)
         uplink_wait(&f->uplink, BUSY_WAIT_NS);
         return;
     }
-    if (agent.finish && !agent.finished) {
+    if (__atomic_load_n(&agent.finish, __ATOMIC_ACQUIRE) && !agent.finished) {
         uplink_wait(&f->uplink, FINISH_WAIT_NS);
         return;
     }
