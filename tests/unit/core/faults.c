@@ -259,7 +259,8 @@ static uint64_t run(const uint8_t *data, size_t size, struct record *out)
         folded += state.folded;
     }
     restart(trace);
-    check_idle(trace);
+    if (out == &expected)
+        check_idle(trace);
     ct_trace_free(trace);
     CHECK_EQUAL(bytes_held, 0);
     return folded;

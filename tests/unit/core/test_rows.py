@@ -177,7 +177,7 @@ def test_the_format() -> None:
         {"late": [30, 60, 0xCC, 0x02, 8]},  # more of its own than all of it
         {"late": [30, 60, 11, 0x80, 0x80, 0x80, 0x80, 0x10]},  # 2^32
         {"graph": [5, 0, 1, 8, 5, 1, 1, 4, 1, 0, 1, 1, 0, 1, 1, 0]},  # more callers than calls
-        {"graph": [3, 0, 1, 8, 5, 2, 1, 4, 0, 1, 3]},  # a caller twice
+        {"graph": [4, 0, 1, 8, 5, 2, 1, 4, 4, 1, 3, 0, 0]},  # a caller twice
         {"graph": [3, 0, 1, 8, 5, 2, 1, 4, 4, 2, 3, 2]},  # more callees than calls
         {"graph": [3, 0, 1, 8, 5, 2, 9, 4, 4, 1, 3]},  # site -1
         {"graph": [3, 0, 1, 8, 5, 2, 1, 4, 4, 1, 0xF4, 0xFF, 0xFF, 0xFF, 0x1F]},  # site 2^32 - 1
