@@ -77,6 +77,8 @@ class IngestSession:
             self._addresses.put(module)
         restore_sites(self._trace, saved.sites)
         self._sites_taken = len(saved.sites)
+        if any(module.unloaded_ticks for module in saved.modules):
+            self._trace.forget_addresses()
         for thread in saved.threads:
             self._declare(thread)
         for progress in saved.progress:

@@ -125,3 +125,19 @@ def test_what_was_forgotten_stays_so_when_another_collector_goes_on(tmp_path: Pa
         second = IngestSession(process_info(), writer.open_process(process_info()))
     assert second.calls == 2
     assert second.take_commit() is None
+
+
+def test_an_address_of_a_module_that_went_before_a_restart_is_another_function(tmp_path: Path) -> None:
+    with Writer(str(tmp_path / "calls.db")) as writer:
+        script = Script()
+        first = IngestSession(process_info(), writer.open_process(process_info()))
+        first.receive(script.thread())
+        first.receive(script.module(0, 0x400000))
+        first.receive(script.batch(1, 0, new_sites=1))
+        first.receive(script.module(0, 0x400000, unloaded_ticks=9))
+        writer.commit([commit_of(first)])
+        second = IngestSession(process_info(), writer.open_process(process_info()))
+        second.receive(script.module(1, 0x400000))
+        second.receive(script.batch(2, 0, new_sites=1))
+        (site,) = commit_of(second).sites
+    assert (site.function, site.function_place) == (1, Place(1, FUNCTION - 0x400000))
