@@ -91,7 +91,10 @@ class ProcessEnd:
 
 @dataclass(frozen=True, slots=True)
 class ThreadInfo:
-    """A thread; `number` is never reused within the process, `tid` may be. ended_ticks 0: it lives."""
+    """A thread; `number` is never reused within the process, `tid` may be.
+
+    ended_ticks 0: it lives; creator_tid 0: nobody knows which thread created it.
+    """
 
     number: int
     tid: int
@@ -99,6 +102,7 @@ class ThreadInfo:
     started_ticks: int
     ended_ticks: int
     stack_base: int
+    creator_tid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

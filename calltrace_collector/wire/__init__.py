@@ -17,6 +17,12 @@ from calltrace_collector.wire._pb.calltrace.v1.common_pb2 import (
     Segment,
     Thread,
 )
+from calltrace_collector.wire._pb.calltrace.v1.crash_pb2 import (
+    Crash,
+    MemoryRange,
+    Registers,
+    UncaughtException,
+)
 from calltrace_collector.wire._pb.calltrace.v1.events_pb2 import EventBatch, Mark, Site
 from calltrace_collector.wire._pb.calltrace.v1.ingest_service_pb2 import (
     Ack,
@@ -35,17 +41,21 @@ __all__ = [
     "AgentMessage",
     "Clock",
     "CollectorMessage",
+    "Crash",
     "EventBatch",
     "FinishRequest",
     "FinishResponse",
     "Goodbye",
     "Host",
     "Mark",
+    "MemoryRange",
     "Module",
     "Process",
+    "Registers",
     "Segment",
     "Site",
     "Thread",
+    "UncaughtException",
     "Welcome",
 ]
 

@@ -233,6 +233,7 @@ class Thread(_message.Message):
     STARTED_TICKS_FIELD_NUMBER: _builtins.int
     ENDED_TICKS_FIELD_NUMBER: _builtins.int
     STACK_BASE_FIELD_NUMBER: _builtins.int
+    CREATOR_TID_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """0, 1, 2, ... in the order of their first events within the process. The numbers are never reused."""
     tid: _builtins.int
@@ -246,6 +247,10 @@ class Thread(_message.Message):
     ended_ticks: _builtins.int
     stack_base: _builtins.int
     """The stack pointer that frame_delta_bytes of its outermost calls is measured from."""
+    creator_tid: _builtins.int
+    """Kernel thread id of the thread that created it, while that was running. 0: not known (main's thread, and
+    threads that libc did not create).
+    """
     def __init__(
         self,
         *,
@@ -255,10 +260,11 @@ class Thread(_message.Message):
         started_ticks: _builtins.int = ...,
         ended_ticks: _builtins.int = ...,
         stack_base: _builtins.int = ...,
+        creator_tid: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ended_ticks", b"ended_ticks", "name", b"name", "number", b"number", "stack_base", b"stack_base", "started_ticks", b"started_ticks", "tid", b"tid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["creator_tid", b"creator_tid", "ended_ticks", b"ended_ticks", "name", b"name", "number", b"number", "stack_base", b"stack_base", "started_ticks", b"started_ticks", "tid", b"tid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
