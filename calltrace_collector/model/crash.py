@@ -41,7 +41,7 @@ class CrashRecord:
 
     Attributes:
         thread: number of the crashing thread; None if it made no instrumented call.
-        registers: by DWARF number: 0 to 15 the general ones, 16 the instruction pointer; () if there are none.
+        registers: by DWARF number: 0 to 15 general ones, 16 the instruction pointer; () if there are none.
         maps: text of /proc/PID/maps.
         incomplete: why memory and maps are missing; "" when they are not.
         encoded: the message itself, so that it can be looked at again with better debug information.
