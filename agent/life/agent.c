@@ -104,6 +104,7 @@ static void forget_parent(void)
     agent.here = NULL;
     agent.state = AGENT_UNSTARTED;
     ring_producer = &thread_unattached;
+    thread_creator_tid = 0; /* in this process nobody created its only thread */
 }
 
 bool agent_start(void)

@@ -23,6 +23,7 @@
 #define LARGEST_STACK (64ull << 30)
 
 struct producer thread_unattached;
+_Thread_local uint32_t thread_creator_tid;
 
 static pthread_key_t end_key;
 static _Thread_local int end_rounds;
@@ -76,6 +77,7 @@ static bool attach(uint64_t stack_pointer)
         .tid = (uint32_t)sys_call3(SYS_gettid, 0, 0, 0),
         .started_ticks = clock_ticks(),
         .stack_base = stack_base_above(stack_pointer),
+        .creator_tid = thread_creator_tid,
     };
     sys_call3(SYS_prctl, PR_GET_NAME, (long)request.name, 0);
     send_request(&request);

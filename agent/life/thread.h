@@ -17,6 +17,7 @@ struct attach_request {
     uint32_t tid;
     uint64_t started_ticks;
     uint64_t stack_base;
+    uint32_t creator_tid;
     char name[THREAD_NAME_BYTES];
     struct producer *producer; /* the answer; NULL: there is no memory for a ring */
     uint32_t done;             /* futex: 1 when answered */
@@ -24,6 +25,9 @@ struct attach_request {
 
 /* The producer of threads that have no ring. */
 extern struct producer thread_unattached __attribute__((visibility("hidden")));
+
+/* The kernel's id of the thread that created this one; 0: not known, or there is none. */
+extern _Thread_local uint32_t thread_creator_tid __attribute__((visibility("hidden")));
 
 /* Gives this thread a ring, starting the agent where need be. Returns whether it has one. */
 bool thread_attach(uint64_t stack_pointer);

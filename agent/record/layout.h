@@ -63,6 +63,7 @@ struct ring_header {
     uint64_t ended_ticks;
     uint64_t stack_base;
     char name[16];
+    uint32_t creator_tid; /* 0: not known */
     _Alignas(CACHE_LINE) uint64_t head;
     uint64_t dropped; /* events, since the ring got its thread */
     _Alignas(CACHE_LINE) uint64_t tail;

@@ -15,7 +15,7 @@
 #define THREAD_NAME_BYTES 16
 
 /* Fields of Thread and Goodbye. */
-enum { NUMBER = 1, TID, NAME, STARTED_TICKS, ENDED_TICKS, STACK_BASE };
+enum { NUMBER = 1, TID, NAME, STARTED_TICKS, ENDED_TICKS, STACK_BASE, CREATOR_TID };
 enum { EXIT_CODE = 1, GOODBYE_CLOCK };
 
 int drain_open(struct drain *d, struct outbox *outbox, struct roster *roster, uint32_t max_depth)
@@ -87,6 +87,7 @@ static bool put_thread(struct drain *d, const struct roster_place *place, bool e
     proto_uint(&p, STARTED_TICKS, ring->started_ticks);
     proto_uint(&p, ENDED_TICKS, ended ? ring->ended_ticks : 0);
     proto_uint(&p, STACK_BASE, ring->stack_base);
+    proto_uint(&p, CREATOR_TID, ring->creator_tid);
     return put_message(d, MESSAGE_THREAD, body, p.length);
 }
 

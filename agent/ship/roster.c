@@ -127,6 +127,7 @@ static void prepare_ring(struct ring_header *ring, uint32_t thread, const struct
     ring->started_ticks = request->started_ticks;
     ring->ended_ticks = 0;
     ring->stack_base = request->stack_base;
+    ring->creator_tid = request->creator_tid;
     memcpy(ring->name, request->name, sizeof ring->name);
     ring->head = 0;
     ring->tail = 0;

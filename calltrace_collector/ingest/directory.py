@@ -31,7 +31,7 @@ _SESSION_MAGIC = 0x3153534543415254
 _SESSION_FILE_LIMIT = 1 << 20
 _EXITED = 1
 
-_RING = struct.Struct("<QIIQIIQQQ16s")
+_RING = struct.Struct("<QIIQIIQQQ16sI")
 _RING_HEAD_OFFSET = 128
 _RING_DROPPED_OFFSET = 136
 _RING_TAIL_OFFSET = 192
@@ -79,6 +79,7 @@ class RingTail:
     started_ticks: int
     ended_ticks: int
     stack_base: int
+    creator_tid: int
     head: int
     tail: int
     dropped: int
@@ -94,6 +95,7 @@ class RingTail:
             started_ticks=self.started_ticks,
             ended_ticks=self.ended_ticks,
             stack_base=self.stack_base,
+            creator_tid=self.creator_tid,
         )
 
 
@@ -247,7 +249,7 @@ class SessionDirectory:
         with ring:
             if len(ring) < _PAGE_BYTES:
                 return None
-            magic, version, state, size_words, thread, tid, started, ended, stack_base, comm = (
+            magic, version, state, size_words, thread, tid, started, ended, stack_base, comm, creator_tid = (
                 _RING.unpack_from(ring)
             )
             if magic != _RING_MAGIC or version != _VERSION or state not in _RING_STATES_IN_USE:
@@ -266,6 +268,7 @@ class SessionDirectory:
                 started_ticks=started,
                 ended_ticks=ended if state == _RING_ENDED else 0,
                 stack_base=stack_base,
+                creator_tid=creator_tid,
                 head=head,
                 tail=tail,
                 dropped=min(dropped, _DROPPED_LIMIT),
