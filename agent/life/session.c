@@ -12,7 +12,6 @@
 #include "agent/life/sys.h"
 #include "agent/life/text.h"
 
-#define SESSION_FILE_BYTES (64u << 10)
 #define NAME_ID_BYTES 8
 
 static int fail(int status, const char *what, const char *path, const char *advice)
@@ -81,8 +80,9 @@ static int make_session_file(struct session *s, const struct clock_reading *cloc
 
     s->header = (struct session_header *)(void *)memory;
     s->process = memory + CALLTRACE_PAGE;
+    s->crash = (struct crash_slot *)(void *)(memory + SESSION_CRASH_OFFSET);
     s->process_bytes =
-        process_describe(memory + CALLTRACE_PAGE, SESSION_FILE_BYTES - CALLTRACE_PAGE, s->path, clock);
+        process_describe(memory + CALLTRACE_PAGE, SESSION_CRASH_OFFSET - CALLTRACE_PAGE, s->path, clock);
     if (s->process_bytes == 0)
         return -EMSGSIZE;
     s->header->version = CALLTRACE_LAYOUT_VERSION;

@@ -20,6 +20,7 @@ struct session {
     int lock;      /* descriptor of the session file, with the lock */
     char path[SESSION_PATH_BYTES];
     struct session_header *header; /* mapped */
+    struct crash_slot *crash;      /* mapped */
     const uint8_t *process;        /* the AgentMessage that describes this process */
     size_t process_bytes;
 };

@@ -2,11 +2,13 @@
  * What lies in a session directory, byte by byte. Written by the agent, read by the agent and, when the
  * process has died, by a collector. Little-endian; every offset is fixed.
  *
- *   session   page 0: struct session_header; then the encoded AgentMessage that describes the process.
+ *   session   page 0: struct session_header; then the encoded AgentMessage that describes the process; at
+ *             SESSION_CRASH_OFFSET struct crash_slot. SESSION_FILE_BYTES in all.
  *             The agent holds a write lock on it (fcntl, of the open file description) for as long as this
  *             image of the process lives.
  *   ring.N    page 0: struct ring_header; then the ring's words. One file a live thread, reused.
  *   outbox    segments of OUTBOX_SEGMENT_BYTES: struct segment_header, then frames.
+ *   crash     struct crash_file_header; then an encoded Crash. Only where the process has crashed.
  */
 #ifndef CALLTRACE_RECORD_LAYOUT_H
 #define CALLTRACE_RECORD_LAYOUT_H
@@ -19,6 +21,8 @@
 
 /* ---- session ---- */
 #define SESSION_MAGIC 0x3153534543415254ull /* "TRACESS1" */
+#define SESSION_FILE_BYTES (64u << 10)
+#define SESSION_CRASH_OFFSET (SESSION_FILE_BYTES - 2 * CALLTRACE_PAGE)
 
 enum session_state {
     SESSION_RUNNING = 0,
@@ -38,6 +42,75 @@ struct session_header {
     uint64_t ended_monotonic_ns;
     uint64_t ended_realtime_ns;
     char socket_path[112]; /* of the collector that the session belongs to */
+};
+
+/* ---- crash ----
+ * What the handler of a crash signal writes with plain stores, into memory that outlives the process. Then
+ * the flusher, which may do more, writes the file `crash`, with the same and the memory and mappings.
+ *
+ * The process has crashed when `state` is CRASH_FILLED or CRASH_WRITTEN, and only then: with any other value
+ * all else here is void, and so is the file. A file is of this crash when its `number` is the slot's; where
+ * there is no such file, or a damaged one, the slot is all that is known. */
+enum crash_state {
+    CRASH_NONE = 0,    /* none yet; or the program's own handler has dealt with it */
+    CRASH_FILLING = 1, /* the handler is writing */
+    CRASH_FILLED = 2,  /* all fields are set */
+    CRASH_WRITTEN = 3, /* the flusher is done, with or without success */
+};
+
+enum crash_flags {
+    CRASH_HAS_THREAD = 1, /* `thread` is set: the thread has a ring */
+    CRASH_HAS_FXSAVE = 2,
+    CRASH_HANDLED = 4,  /* the program had a handler of its own, which was called after this */
+    CRASH_HAS_TYPE = 8, /* an exception that nobody caught; exception_type is set */
+    CRASH_HAS_WHAT = 16,
+};
+
+#define CRASH_GENERAL_REGISTERS 17
+#define CRASH_FXSAVE_BYTES 512
+#define CRASH_TYPE_BYTES 256
+#define CRASH_WHAT_BYTES 1024
+
+struct crash_slot {
+    uint32_t state;                            /*   0: enum crash_state; a futex */
+    uint32_t number;                           /*   4: counts what was recorded here, from 1 */
+    uint32_t flags;                            /*   8: enum crash_flags */
+    uint32_t thread;                           /*  12: Thread.number */
+    uint32_t tid;                              /*  16 */
+    int32_t signal;                            /*  20 */
+    int32_t code;                              /*  24: si_code */
+    int32_t error_number;                      /*  28: si_errno */
+    uint64_t fault_address;                    /*  32: si_addr where the kernel gave one (code > 0), else 0 */
+    uint32_t sender_pid;                       /*  40: where a process sent it (code <= 0), else 0 */
+    uint32_t sender_user_id;                   /*  44: likewise */
+    uint64_t ticks;                            /*  48: the three clocks, as in Clock */
+    uint64_t monotonic_ns;                     /*  56 */
+    uint64_t realtime_ns;                      /*  64 */
+    uint64_t general[CRASH_GENERAL_REGISTERS]; /*  72: rax rdx rcx rbx rsi rdi rbp rsp r8 to r15 rip */
+    uint64_t cpu_flags;                        /* 208 */
+    uint64_t fs_base;                          /* 216 */
+    uint64_t gs_base;                          /* 224 */
+    uint64_t segments;                         /* 232: as mcontext_t packs them */
+    uint64_t trap_number;                      /* 240 */
+    uint64_t trap_error;                       /* 248 */
+    uint64_t handler_frame;                    /* 256: stack pointer in the handler; for the agent alone */
+    char thread_name[16];                      /* 264: NUL-terminated */
+    uint64_t reserved[5];                      /* 280 */
+    uint8_t fxsave[CRASH_FXSAVE_BYTES];        /* 320 */
+    char exception_type[CRASH_TYPE_BYTES];     /* 832: mangled, NUL-terminated, possibly cut */
+    char exception_what[CRASH_WHAT_BYTES];     /* 1088: NUL-terminated, possibly cut */
+};
+
+#define CRASH_FILE_MAGIC 0x3148534152435254ull /* "TRCRASH1" */
+#define CRASH_FILE_VERSION 1u
+
+struct crash_file_header {
+    uint64_t magic;    /*  0 */
+    uint32_t version;  /*  8 */
+    uint32_t number;   /* 12: crash_slot.number */
+    uint64_t size;     /* 16: of the message, which follows the header and ends the file */
+    uint32_t crc32c;   /* 24: Castagnoli, over bytes 8 to 23 of this header and the message */
+    uint32_t reserved; /* 28 */
 };
 
 /* ---- ring ----
