@@ -79,6 +79,7 @@ def read_thread(thread: wire.Thread) -> ThreadInfo:
         started_ticks=thread.started_ticks,
         ended_ticks=thread.ended_ticks,
         stack_base=thread.stack_base,
+        creator_tid=thread.creator_tid,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from calltrace_collector.model.crash import CrashAnalysis, CrashRecord
 from calltrace_collector.model.process import ClockReading, ModuleInfo, ProcessEnd, ProcessInfo, ThreadInfo
 
 STACK_PART_FRAMES = 4096
@@ -112,6 +113,14 @@ class Loss:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class CrashRow:
+    """A crash, which replaces what is stored of one of the same process; `analysis` None: not made yet."""
+
+    record: CrashRecord
+    analysis: CrashAnalysis | None
+
+
 @dataclass(slots=True)
 class Commit:
     """What changed in one process since its last commit.
@@ -130,6 +139,7 @@ class Commit:
     clocks: list[ClockReading] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     end: ProcessEnd | None = None
+    crash: CrashRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

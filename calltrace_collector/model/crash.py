@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 from calltrace_collector.model.process import ClockReading, ModuleInfo
 
 __all__ = [
+    "REGISTER_NAMES",
     "CrashAnalysis",
     "CrashAnalyzer",
     "CrashFrame",
@@ -16,7 +18,35 @@ __all__ = [
     "MemoryRange",
     "OpenCall",
     "UncaughtException",
+    "signal_name",
 ]
+
+
+REGISTER_NAMES = (
+    *("rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp"),
+    *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip"),
+)
+"""In the order of their DWARF numbers (System V ABI for x86-64, figure 3.36)."""
+_SHOWN_ORDER = (
+    *("rip", "rsp", "rbp", "rax", "rbx", "rcx", "rdx", "rsi", "rdi"),
+    *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
+)
+_SEGMENTS = ("cs", "gs", "fs", "ss")
+
+_SIGNALS_WITH_ADDRESS = frozenset(
+    {signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGSYS}
+)
+# Of siginfo.h: what the kernel sends for reasons of its own, and what kill, sigqueue and tgkill send.
+_SI_KERNEL = 0x80
+_CODES_WITH_SENDER = frozenset({0, -1, -6})
+
+
+def signal_name(number: int) -> str:
+    """Returns the name of a signal, or "signal 99" for one that has none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +103,31 @@ class CrashRecord:
     abort_message: str
     incomplete: str
     encoded: bytes = field(repr=False)
+
+    @property
+    def signal_name(self) -> str:
+        """The signal's name; "signal 99" for a number that has none."""
+        return signal_name(self.signal)
+
+    @property
+    def its_fault_address(self) -> int | None:
+        """The fault address; None where the signal has none: a process sent it, or the kernel knew none."""
+        has_address = self.signal in _SIGNALS_WITH_ADDRESS and 0 < self.code < _SI_KERNEL
+        return self.fault_address if has_address else None
+
+    @property
+    def sender(self) -> int | None:
+        """The pid of the process that sent the signal; None: none did."""
+        return self.sender_pid if self.code in _CODES_WITH_SENDER else None
+
+    def registers_by_name(self) -> dict[str, int]:
+        """The registers by name, in the order in which they are shown; empty where there are none."""
+        if not self.registers:
+            return {}
+        general = dict(zip(REGISTER_NAMES, self.registers, strict=True))
+        special = {"eflags": self.flags, "fs_base": self.fs_base, "gs_base": self.gs_base}
+        segments = {name: self.segments >> 16 * at & 0xFFFF for at, name in enumerate(_SEGMENTS)}
+        return {name: general[name] for name in _SHOWN_ORDER} | special | segments
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,14 @@ from sqlalchemy import URL, Connection
 
 from calltrace_collector.model.clock import Clock
 from calltrace_collector.model.commit import Loss
+from calltrace_collector.model.crash import CrashFrame
 from calltrace_collector.model.process import ClockReading, ModuleInfo
 from calltrace_collector.store import migrate
 from calltrace_collector.store.batches import batches
 from calltrace_collector.store.chunk_filter import ChunkFilter
 from calltrace_collector.store.engine import BUSY_TIMEOUT_S, failures, open_engine
 from calltrace_collector.store.location import database_url
-from calltrace_collector.store.read import chunks, functions, processes, saved, threads
+from calltrace_collector.store.read import chunks, crashes, functions, processes, saved, threads
 from calltrace_collector.store.records import (
     Chunk,
     ChunkHead,
@@ -25,6 +26,7 @@ from calltrace_collector.store.records import (
     FunctionRecord,
     ProcessRecord,
     SiteRecord,
+    StoredCrash,
     ThreadRecord,
 )
 
@@ -74,6 +76,47 @@ class Reader:
         """
         with self._connection() as connection:
             return processes.processes(connection, process=process, pid=pid, host=host, limit=limit)
+
+    def crashes(
+        self,
+        *,
+        process: int | None = None,
+        pid: int | None = None,
+        host: str | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        limit: int | None = None,
+    ) -> list[StoredCrash]:
+        """Returns the crashes that match all that is given, newest first, at most `limit`.
+
+        Args:
+            process: the store's id of the process.
+            pid: the process id on its host.
+            host: the host's name or machine id.
+            since_ns: at this time or later, in nanoseconds since the epoch.
+            until_ns: at this time or earlier.
+            limit: None: all.
+        """
+        with self._connection() as connection:
+            return crashes.crashes(
+                connection,
+                process=process,
+                pid=pid,
+                host=host,
+                since_ns=since_ns,
+                until_ns=until_ns,
+                limit=limit,
+            )
+
+    def crash_frames(self, process: int) -> list[CrashFrame]:
+        """Returns the stack trace of a process's crash, innermost frame first."""
+        with self._connection() as connection:
+            return crashes.frames(connection, process)
+
+    def crash_message(self, process: int) -> bytes | None:
+        """Returns the agent's message about a process's crash, encoded; None: there is none."""
+        with self._connection() as connection:
+            return crashes.encoded(connection, process)
 
     def threads(self, process: int) -> list[ThreadRecord]:
         """Returns the threads of a process, in the order of their numbers."""

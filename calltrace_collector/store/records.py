@@ -64,6 +64,7 @@ class ThreadRecord:
     started_ticks: int
     ended_ticks: int
     stack_base: int
+    creator_tid: int
     calls: int
     last_ticks: int
     ring_end: int
@@ -73,6 +74,44 @@ class ThreadRecord:
     folded: int
     depth: int
     next_chunk: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCrash:
+    """A stored crash; CrashRecord and CrashAnalysis in model/ say what is what.
+
+    Attributes:
+        process: the store's id of the process.
+        fault_address: None where the signal has none; sender_pid: None where no process sent it.
+        crashed_at_ns: nanoseconds since the epoch.
+        registers: hexadecimal numbers by name, in the order in which they are shown; {}: there are none.
+        exception_type: mangled, as the agent recorded it; None: no exception was the reason.
+        is_analyzed: false: what the analysis says (code_name to unwound_until) is empty.
+    """
+
+    process: int
+    thread: int | None
+    tid: int
+    thread_name: str
+    signal: int
+    signal_name: str
+    code: int
+    fault_address: int | None
+    sender_pid: int | None
+    ticks: int
+    crashed_at_ns: int
+    registers: dict[str, str]
+    exception_type: str | None
+    exception_what: str | None
+    abort_message: str
+    handled: bool
+    incomplete: str
+    is_analyzed: bool
+    code_name: str
+    code_meaning: str
+    fault_description: str
+    reason: str
+    unwound_until: str
 
 
 @dataclass(frozen=True, slots=True)

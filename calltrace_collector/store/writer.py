@@ -22,6 +22,7 @@ from calltrace_collector.store.engine import BUSY_TIMEOUT_S, checkpoint, failure
 from calltrace_collector.store.location import database_url
 from calltrace_collector.store.read.saved import saved_process
 from calltrace_collector.store.write.chunks import store_chunks
+from calltrace_collector.store.write.crashes import store_crashes
 from calltrace_collector.store.write.modules import store_modules, store_sites
 from calltrace_collector.store.write.names import store_names, unnamed
 from calltrace_collector.store.write.processes import (
@@ -125,4 +126,5 @@ def _store(connection: Connection, commits: Sequence[Commit]) -> None:
     store_chunks(connection, commits)
     store_clocks(connection, [(commit.process, reading) for commit in commits for reading in commit.clocks])
     store_losses(connection, commits)
+    store_crashes(connection, commits)
     finish_commits(connection, commits)

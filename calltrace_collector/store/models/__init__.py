@@ -2,6 +2,7 @@
 
 from calltrace_collector.store.models.base import Base
 from calltrace_collector.store.models.chunk import Chunk, ChunkColumns, ChunkFunction
+from calltrace_collector.store.models.crash import Crash, CrashFrame
 from calltrace_collector.store.models.module import (
     CallSite,
     Function,
@@ -27,6 +28,8 @@ __all__ = [
     "ChunkColumns",
     "ChunkFunction",
     "Clock",
+    "Crash",
+    "CrashFrame",
     "Function",
     "Host",
     "Loss",

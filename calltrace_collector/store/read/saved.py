@@ -49,7 +49,15 @@ def _threads(
         select(*thread).where(thread.process_id == process).order_by(thread.number)
     ).all()
     infos = tuple(
-        ThreadInfo(row.number, row.tid, row.name, row.started_ticks, row.ended_ticks, row.stack_base)
+        ThreadInfo(
+            row.number,
+            row.tid,
+            row.name,
+            row.started_ticks,
+            row.ended_ticks,
+            row.stack_base,
+            row.creator_tid,
+        )
         for row in rows
     )
     return infos, tuple(

@@ -25,6 +25,7 @@ def store_threads(connection: Connection, commits: Sequence[Commit]) -> None:
             "started_ticks": thread.started_ticks,
             "ended_ticks": thread.ended_ticks,
             "stack_base": thread.stack_base,
+            "creator_tid": thread.creator_tid,
         }
         for commit in commits
         for thread in commit.threads

@@ -21,7 +21,7 @@ i64 = st.integers(-(1 << 63), (1 << 63) - 1)
 words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 
 threads = st.lists(
-    st.builds(ThreadInfo, u32, u32, words, u64, u64, u64), max_size=4, unique_by=lambda t: t.number
+    st.builds(ThreadInfo, u32, u32, words, u64, u64, u64, u32), max_size=4, unique_by=lambda t: t.number
 )
 modules = st.lists(
     st.builds(
