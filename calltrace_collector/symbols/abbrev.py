@@ -35,12 +35,16 @@ class Abbreviation:
     """The shape of an entry.
 
     Attributes:
+        tag: what kind of thing the entry describes.
+        has_children: entries that belong to it follow, up to an empty one.
         attributes: in the order of their values.
         steps: how to get past the values: numbers of bytes, and SKIP_ constants.
         has_code: it is a function that has addresses, and no mere declaration.
         bounds: where its addresses are, if they are always at the same place.
     """
 
+    tag: int
+    has_children: bool
     attributes: tuple[Attribute, ...]
     steps: tuple[int, ...]
     has_code: bool
@@ -60,13 +64,14 @@ def parse(data: bytes, offset: int, encoding: Encoding) -> tuple[dict[int, Abbre
     code, position = unsigned(data, offset)
     while code:
         tag, position = unsigned(data, position)
-        # Whether it has children is passed over: the tree's shape does not matter here.
+        has_children = data[position] != 0
         attributes, position = _attributes(data, position + 1)
         has_code = tag == Tag.SUBPROGRAM and any(
             attribute.name in (At.LOW_PC, At.RANGES) for attribute in attributes
         )
         bounds = _bounds(attributes, encoding) if has_code else None
-        table[code] = Abbreviation(tuple(attributes), _steps(attributes, encoding), has_code, bounds)
+        steps = _steps(attributes, encoding)
+        table[code] = Abbreviation(tag, has_children, tuple(attributes), steps, has_code, bounds)
         code, position = unsigned(data, position)
     return table, position
 

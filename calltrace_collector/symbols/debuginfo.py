@@ -19,6 +19,7 @@ from calltrace_collector.symbols.elf import ElfFile
 from calltrace_collector.symbols.file import damage_of
 from calltrace_collector.symbols.forms import At
 from calltrace_collector.symbols.functions import Definition, UnitFunctions
+from calltrace_collector.symbols.inlines import FunctionInlines, InlinedCall
 from calltrace_collector.symbols.intervals import IntervalMap, within
 from calltrace_collector.symbols.linetable import LineTable, SourceLine
 from calltrace_collector.symbols.sourcefiles import SourceFiles
@@ -47,6 +48,7 @@ class DebugInfo:
         self._functions: dict[int, UnitFunctions | None] = {}
         self._tables: dict[int, LineTable | None] = {}
         self._files: dict[int, SourceFiles | None] = {}
+        self._inlines: dict[tuple[int, int], FunctionInlines] = {}
         self.problems: list[str] = []
 
     def definitions(self, addresses: NDArray[np.uint64]) -> list[list[Definition]]:
@@ -62,14 +64,42 @@ class DebugInfo:
 
     def file(self, definition: Definition) -> str | None:
         """Returns the name of the file that the definition is in."""
-        if definition.file is None:
+        return self._file(definition.unit, definition.file)
+
+    def inlined(self, addresses: NDArray[np.uint64]) -> list[list[tuple[InlinedCall, SourceLine | None]]]:
+        """Returns, for each address, what is inlined there and where it is called, innermost first."""
+        found: list[list[tuple[InlinedCall, SourceLine | None]]] = [[] for _ in addresses]
+        for unit, rows in self._by_unit(addresses):
+            functions = self._unit_functions(unit)
+            if functions is None:
+                continue
+            for row, number in zip(rows.tolist(), functions.find(addresses[rows]).tolist(), strict=True):
+                if number < 0:
+                    continue
+                position, address = functions.position(number), int(addresses[row])
+                calls = self._attempt(unit, self._inlined_at, unit, position, address) or []
+                found[row] = [(call, self._call_line(unit, call)) for call in calls]
+        return found
+
+    def _inlined_at(self, unit: Unit, position: int, address: int) -> list[InlinedCall]:
+        key = unit.header.offset, position
+        with split.full_unit(unit) as full:
+            if key not in self._inlines:
+                self._inlines[key] = FunctionInlines(full, position)
+            return self._inlines[key].find(full, address)
+
+    def _call_line(self, unit: Unit, call: InlinedCall) -> SourceLine | None:
+        file = self._file(unit, call.file)
+        return SourceLine(file, call.line) if file and call.line else None
+
+    def _file(self, unit: Unit, number: int | None) -> str | None:
+        if number is None:
             return None
-        unit = definition.unit
         offset = unit.header.offset
         if offset not in self._files:
             self._files[offset] = self._attempt(unit, _files, unit)
         files = self._files[offset]
-        return files.get(definition.file) if files else None
+        return files.get(number) if files else None
 
     def lines(self, addresses: NDArray[np.uint64]) -> list[SourceLine | None]:
         """Returns the source line of the instruction at each address."""

@@ -14,12 +14,14 @@ from calltrace_collector.symbols.leb128 import signed, unsigned
 class Tag(IntEnum):
     """DW_TAG_*: what an entry describes."""
 
+    INLINED_SUBROUTINE = 0x1D
     SUBPROGRAM = 0x2E
 
 
 class At(IntEnum):
     """DW_AT_*: what an attribute says."""
 
+    SIBLING = 0x01
     NAME = 0x03
     STMT_LIST = 0x10
     LOW_PC = 0x11
@@ -30,6 +32,8 @@ class At(IntEnum):
     DECL_LINE = 0x3B
     SPECIFICATION = 0x47
     RANGES = 0x55
+    CALL_FILE = 0x58
+    CALL_LINE = 0x59
     LINKAGE_NAME = 0x6E
     STR_OFFSETS_BASE = 0x72
     ADDR_BASE = 0x73
@@ -206,3 +210,25 @@ def read_value(data: bytes, position: int, form: int, encoding: Encoding) -> tup
     if start + length > len(data):
         raise IndexError(f"the block at {position:#x} is cut off")
     return data[start : start + length], start + length
+
+
+def skip_value(data: bytes, position: int, step: int, encoding: Encoding) -> int:
+    """Returns the position after a value, given how to skip it: one of the SKIP_ constants.
+
+    Raises:
+        IndexError, KeyError, ValueError: the data end within it, or the form is unknown.
+    """
+    if step == SKIP_STRING:
+        return data.index(b"\0", position) + 1
+    if step == SKIP_NUMBER:
+        while data[position] & 0x80:
+            position += 1
+        return position + 1
+    if step == SKIP_INDIRECT:
+        form, position = unsigned(data, position)
+        return read_value(data, position, form, encoding)[1]
+    if step == SKIP_BLOCK:
+        size, position = unsigned(data, position)
+        return position + size
+    length = _BLOCK_LENGTHS[step]
+    return position + length + int.from_bytes(data[position : position + length], "little")

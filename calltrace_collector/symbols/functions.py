@@ -113,12 +113,16 @@ class UnitFunctions:
             number += 1
         return found
 
+    def position(self, number: int) -> int:
+        """Returns the position of that function's entry in its unit."""
+        return self._pieces[number][2]
+
     def _define(self, number: int) -> Definition:
         """Describes a function, with what its entry inherits from declarations."""
         start, end, position = self._pieces[number]
         linkage_name = name = file = line = None
         file_unit = self._unit
-        for unit, entry in _chain(self._unit, position):
+        for unit, entry in origins(self._unit, position):
             linkage_name = linkage_name or unit.text(
                 entry.get(At.LINKAGE_NAME) or entry.get(At.MIPS_LINKAGE_NAME)
             )
@@ -131,7 +135,7 @@ class UnitFunctions:
         return Definition(start, end - start, linkage_name or name, name, owner, file, line or None)
 
 
-def _chain(unit: Unit, position: int) -> Iterator[tuple[Unit, Entry]]:
+def origins(unit: Unit, position: int) -> Iterator[tuple[Unit, Entry]]:
     """Yields the entry, and what it completes or is an instance of, in turn."""
     for _ in range(_MAX_HOPS):
         entry = unit.entry(position)

@@ -22,11 +22,13 @@ from calltrace_collector.symbols.debuginfo import DebugInfo
 from calltrace_collector.symbols.demangle import demangle
 from calltrace_collector.symbols.elf import ElfFile
 from calltrace_collector.symbols.file import damage_of
+from calltrace_collector.symbols.framerows import FrameRow
+from calltrace_collector.symbols.frametable import FrameTable
 from calltrace_collector.symbols.functions import Definition
 from calltrace_collector.symbols.linetable import SourceLine
 from calltrace_collector.symbols.symtab import Symbol, SymbolTable
 
-__all__ = ["FunctionSymbol", "ModuleSymbols", "Resolver", "SourceLine"]
+__all__ = ["FrameRow", "FunctionSymbol", "InlinedFrame", "ModuleSymbols", "Resolver", "SourceLine"]
 
 _KEPT_MODULES = 64
 _MAX_ADDRESS = (1 << 64) - 1
@@ -57,6 +59,21 @@ class FunctionSymbol:
     line: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class InlinedFrame:
+    """A function that was inlined, in the one that it is listed before or else in the address's function.
+
+    Attributes:
+        linkage_name: as the linker would know it; its plain name where that is not recorded; "" if unknown.
+        name: demangled.
+        call: where it is called, in the function that it was inlined in; None if unknown.
+    """
+
+    linkage_name: str
+    name: str
+    call: SourceLine | None
+
+
 class ModuleSymbols:
     """The symbols of one program or library. May be used from any thread.
 
@@ -80,6 +97,7 @@ class ModuleSymbols:
         self.path = (with_info or files[-1]).path
         self.has_debug_info = with_info is not None
         self._functions: dict[Symbol, FunctionSymbol] = {}
+        self._frames = FrameTable(files)
         self._lock = Lock()
 
     @property
@@ -118,6 +136,41 @@ class ModuleSymbols:
         before the return address too: functions([offset - 1]).
         """
         return self.locations([int(offset) - 1 for offset in return_offsets])
+
+    def inlined(self, offsets: Offsets) -> list[list[InlinedFrame]]:
+        """Returns the functions that are inlined at each offset, innermost first. Never raises."""
+        addresses, places = _unique(offsets)
+        if self._debug is None:
+            return [[] for _ in places]
+        with self._lock:
+            found = self._debug.inlined(addresses)
+            self._debug.release()
+        names = [call.linkage_name or "" for calls in found for call, _ in calls]
+        demangled = iter(zip(names, demangle(names), strict=True))
+        frames = [[InlinedFrame(*next(demangled), line) for _, line in calls] for calls in found]
+        return [frames[place] for place in places]
+
+    def frame_row(self, offset: int) -> FrameRow | None:
+        """Returns how to get to the caller's frame from an instruction; None if the file does not say.
+
+        Raises:
+            SymbolError: the call frame information is damaged.
+        """
+        with self._lock:
+            return self._frames.row(offset)
+
+    def constant_bytes(self, offset: int, size: int) -> bytes | None:
+        """Returns the memory at an offset, if the file has it and the process never writes to it."""
+        if offset < 0:
+            return None
+        for section in self._files[0].sections:
+            if section.is_constant and section.address <= offset < section.address + section.stored_size:
+                start = offset - section.address
+                try:
+                    return section.read(start, min(size, section.stored_size - start))
+                except SymbolError:
+                    return None
+        return None
 
     def _find(self, addresses: NDArray[np.uint64]) -> list[FunctionSymbol | None]:
         """Returns the functions, after looking for those that are not known yet."""

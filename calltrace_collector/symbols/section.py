@@ -35,6 +35,8 @@ SECTION_HEADER = np.dtype(
 """Elf64_Shdr."""
 
 _SHT_NOBITS = 8
+_SHF_WRITE = 0x1
+_SHF_ALLOC = 0x2
 _SHF_EXECINSTR = 0x4
 _SHF_COMPRESSED = 0x800
 _COMPRESSION_HEADER = struct.Struct("<IIQQ")
@@ -75,6 +77,11 @@ class Section:
     def is_executable(self) -> bool:
         """It holds instructions."""
         return bool(self._flags & _SHF_EXECINSTR)
+
+    @property
+    def is_constant(self) -> bool:
+        """It is mapped into memory, and nobody writes to it there."""
+        return self._flags & (_SHF_ALLOC | _SHF_WRITE) == _SHF_ALLOC
 
     @cached_property
     def size(self) -> int:

@@ -20,6 +20,7 @@ from calltrace_collector.symbols.forms import (
     Encoding,
     Form,
     read_value,
+    skip_value,
 )
 from calltrace_collector.symbols.leb128 import unsigned
 
@@ -128,6 +129,24 @@ class Unit:
     def entry(self, position: int) -> Entry:
         """Reads the entry at `position`; {} for one that only ends a list of siblings."""
         return self._read_entry(self.content, position)
+
+    def entry_and_end(self, position: int) -> tuple[int, bool, int]:
+        """Passes over the entry at `position`.
+
+        Returns:
+            Its tag, 0 if it only ends a list of siblings; whether entries that belong to it follow; and the
+            position after it.
+        """
+        data, encoding = self.content, self.header.encoding
+        code, position = unsigned(data, position)
+        if not code:
+            return 0, False, position
+        shape = self.abbreviations[code]
+        for step in shape.steps:
+            position = position + step if step >= 0 else skip_value(data, position, step, encoding)
+        if position > len(data):
+            raise IndexError(f"the entry that ends at {position:#x} is cut off")
+        return shape.tag, shape.has_children, position
 
     def text(self, value: Value | None) -> str | None:
         """Returns the string that the value is; None without a value, or if it is in another file."""
