@@ -21,6 +21,7 @@ COMMANDS = {
     "query": Entry(f"{_ROOM}.query:query", "Print the calls of a process: as a tree, or one a line."),
     "report": Entry(f"{_ROOM}.report:report", "Print calls and times of each function."),
     "ps": Entry(f"{_ROOM}.ps:ps", "List the processes that were traced."),
+    "threads": Entry(f"{_ROOM}.threads:threads", "List the threads of a process."),
     "agent-path": Entry(f"{_ROOM}.agent_path:agent_path", "Print the path of the agent, for LD_PRELOAD."),
     "completion": Entry(f"{_ROOM}.completion:completion", "Print what makes a shell complete commands."),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import cached_property
 
 import numpy as np
@@ -51,6 +52,28 @@ class Recording:
             there = ", ".join(tids) + more or "none"
             raise NotFoundError(f"process {self.process.id} has no thread with tid {tid}: it has {there}")
         return found
+
+    def creator(self, thread: ThreadRecord) -> ThreadRecord | None:
+        """Returns the thread that created a thread, if it was traced.
+
+        The kernel may have used its thread id for several, one after the other: it is the last one that
+        began before the thread did, or the only one.
+        """
+        if not thread.creator_tid:
+            return None
+        found = [other for other in self._by_tid[thread.creator_tid] if other is not thread]
+        before = [other for other in found if other.started_ticks <= thread.started_ticks]
+        if before:
+            return before[-1]
+        return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _by_tid(self) -> defaultdict[int, list[ThreadRecord]]:
+        """The threads with each thread id, in the order of their beginnings."""
+        by_tid = defaultdict(list)
+        for thread in sorted(self.threads, key=lambda each: each.started_ticks):
+            by_tid[thread.tid].append(thread)
+        return by_tid
 
     def matcher(self, wanted: CallFilter) -> Matcher:
         """Makes a filter ready for this process. Raises NotFoundError when no function matches it."""

@@ -34,6 +34,8 @@ def process_fields(process: ProcessRecord) -> dict[str, Any]:
         "host": process.host,
         "pid": process.pid,
         "ppid": process.parent_pid,
+        "parent": process.parent,
+        "began_by": _began_by(process),
         "exe": process.executable,
         "argv": list(process.arguments),
         "started_at": rfc3339(process.started_at_ns),
@@ -45,6 +47,13 @@ def process_fields(process: ProcessRecord) -> dict[str, Any]:
         "calls": process.calls,
         "lost_events": process.lost_events,
     }
+
+
+def _began_by(process: ProcessRecord) -> str | None:
+    """How a process came out of its parent, if that is stored too."""
+    if process.parent is None:
+        return None
+    return "fork" if process.parent_session_id else "exec"
 
 
 def print_processes(processes: Sequence[ProcessRecord], out: TextIO) -> None:

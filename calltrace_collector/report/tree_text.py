@@ -12,7 +12,7 @@ from rich.text import Text
 
 from calltrace_collector.model.process import CallStatus, ProcessState
 from calltrace_collector.query.recording import Recording
-from calltrace_collector.query.thread_calls import OPEN
+from calltrace_collector.query.thread_calls import LOST, OPEN
 from calltrace_collector.query.tree import (
     Ancestor,
     AncestorsLeftOut,
@@ -24,6 +24,7 @@ from calltrace_collector.query.tree import (
     TreeLine,
 )
 from calltrace_collector.report.processes import command, state
+from calltrace_collector.report.threads import creator_name
 from calltrace_collector.report.units import DURATION_WIDTH, aligned_duration, counted, moment, printable
 
 _INDENT = 2
@@ -105,16 +106,18 @@ class TreeText:
 
     def _print_thread(self, line: ThreadStart) -> None:
         thread = line.thread
+        creator = creator_name(self._recording, thread)
+        created_by = f", created by {creator}" if creator else ""
         self._write()
         self._write(
             ("thread ", "dim"),
             (f"{thread.number} {printable(thread.name)}".rstrip(), "bold cyan"),
-            (f"  tid {thread.tid}, {counted(thread.calls, 'call')}", "dim"),
+            (f"  tid {thread.tid}, {counted(thread.calls, 'call')}{created_by}", "dim"),
         )
 
     def _print_call(self, line: Call) -> None:
         duration = aligned_duration(line.duration_ns)
-        is_open = line.status == OPEN
+        is_endless = line.status in (OPEN, LOST)
         name, source = self._name(line.site)
         remark = self._remarks[line.status]
         self._print_at(
@@ -122,8 +125,8 @@ class TreeText:
             (name, ""),
             (source, "dim"),
             (f"  [{remark}]" if remark else "", "yellow"),
-            # Of a call that has not ended, it is known how long it has been open.
-            margin=f"{'>' if is_open else ' '}{duration:>{DURATION_WIDTH}}",
+            # Of a call without an end, it is known how long it was open at least.
+            margin=f"{'>' if is_endless else ' '}{duration:>{DURATION_WIDTH}}",
         )
 
     def _print_at(self, depth: int, *parts: tuple[str, str], margin: str = "") -> None:

@@ -130,8 +130,8 @@ def test_what_was_recorded_can_be_asked_for(build: Callable[..., Path], tmp_path
 
     (process,) = json.loads(ask("ps", "--format", "json"))
     assert set(process) == {
-        *("process", "host", "pid", "ppid", "exe", "argv", "started_at", "ended_at", "state", "exit_code"),
-        *("signal", "threads", "calls", "lost_events"),
+        *("process", "host", "pid", "ppid", "parent", "began_by", "exe", "argv", "started_at", "ended_at"),
+        *("state", "exit_code", "signal", "threads", "calls", "lost_events"),
     }
     (function,) = json.loads(ask("report", "--format", "json"))
     assert set(function) == {

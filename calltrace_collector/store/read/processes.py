@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, ScalarSelect, func, or_, select
 from sqlalchemy.orm import aliased
 
 from calltrace_collector.model.process import ClockReading, ProcessState
@@ -14,16 +14,16 @@ def processes(
     connection: Connection, *, process: int | None, pid: int | None, host: str | None, limit: int | None
 ) -> list[ProcessRecord]:
     """The processes that match all that is given, newest first."""
-    parent = aliased(models.Process)
+    forked_from = aliased(models.Process)
     statement = (
         select(
             models.Process.__table__,
             models.Host.name.label("host"),
             models.Host.machine_id,
-            parent.id.label("parent"),
+            func.coalesce(forked_from.id, _image_before()).label("parent"),
         )
         .join(models.Host, models.Host.id == models.Process.host_id)
-        .join(parent, parent.session_id == models.Process.parent_session_id, isouter=True)
+        .join(forked_from, forked_from.session_id == models.Process.parent_session_id, isouter=True)
         .order_by(models.Process.started_at_ns.desc(), models.Process.id.desc())
         .limit(limit)
     )
@@ -41,6 +41,26 @@ def processes(
         values["state"] = ProcessState(values["state"])
         found.append(ProcessRecord(**values))
     return found
+
+
+def _image_before() -> ScalarSelect[int]:
+    """The image that a process was before it called exec: it has the same pid and the same start."""
+    this, before = models.Process, aliased(models.Process)
+    return (
+        select(before.id)
+        .where(
+            before.pid == this.pid,
+            before.host_id == this.host_id,
+            before.boot_id == this.boot_id,
+            before.start_time_jiffies == this.start_time_jiffies,
+            this.start_time_jiffies != 0,
+            before.started_at_ns < this.started_at_ns,
+        )
+        .order_by(before.started_at_ns.desc())
+        .limit(1)
+        .correlate(this)
+        .scalar_subquery()
+    )
 
 
 def clock_readings(connection: Connection, process: int) -> list[ClockReading]:

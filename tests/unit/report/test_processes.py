@@ -24,6 +24,8 @@ def test_fields(writer: Writer, reader: Reader) -> None:
         "host": "workshop",
         "pid": 4242,
         "ppid": 1,
+        "parent": None,
+        "began_by": None,
         "exe": "/opt/prog/prog",
         "argv": ["prog", "two words"],
         "started_at": "2023-11-14T22:13:19.000000000Z",

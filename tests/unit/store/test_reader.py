@@ -81,6 +81,23 @@ def test_all_of_a_process(reader: Reader, writer: Writer, four_processes: list[i
     assert (found.sequence, found.threads, found.calls, found.lost_events) == (12, 1, 100, 5)
 
 
+def test_the_image_before(reader: Reader, writer: Writer) -> None:
+    """The next image of a process has its pid and its start; another process of that pid has not."""
+    other = Host("elsewhere", "ffff", "boot-1", "Linux")
+    infos = [
+        process_info("forked", clock=started(1000), parent_session_id=b"gone".ljust(16, b".")),
+        process_info("exec", clock=started(2000)),
+        process_info("exec again", clock=started(3000)),
+        process_info("another", clock=started(4000), start_time_jiffies=78),
+        process_info("elsewhere", clock=started(4000), host=other),
+        process_info("unknown", clock=started(5000), start_time_jiffies=0),
+        process_info("as unknown", clock=started(6000), start_time_jiffies=0),
+    ]
+    ids = [writer.open_process(info).process for info in infos]
+    parents = {process.id: process.parent for process in reader.processes()}
+    assert [parents[each] for each in ids] == [None, ids[0], ids[1], None, None, None, None]
+
+
 def test_threads_modules_and_the_rest(reader: Reader, writer: Writer) -> None:
     process = writer.open_process(process_info()).process
     modules = (module_info(0, unloaded_ticks=9), module_info(3, segments=(), build_id=b""))
