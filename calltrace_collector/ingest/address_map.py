@@ -34,6 +34,10 @@ class AddressMap:
         self._rebuild()
         return gone
 
+    def modules(self) -> tuple[ModuleInfo, ...]:
+        """Returns the modules that are mapped now."""
+        return tuple(self._modules.values())
+
     def _rebuild(self) -> None:
         spans = sorted(
             ((m.load_bias + s.address) % _ADDRESS_SPACE, s.size_bytes, m.number, m)

@@ -158,7 +158,19 @@ class SessionDirectory:
         finally:
             os.close(fd)
 
+    def file_bytes(self, name: str, limit_bytes: int) -> bytes | None:
+        """Reads a file; None when there is none or it is empty."""
+        mapped = self._map(name, limit_bytes)
+        if mapped is None:
+            return None
+        with mapped:
+            return mapped[:]
+
     # --- the session file ---
+
+    def session_bytes(self, offset: int, size: int) -> bytes:
+        """Reads a part of the session file; what is returned is shorter where the file is."""
+        return os.pread(self._session_fd, size, offset)
 
     def is_held(self) -> bool:
         """Whether the image of the process that made the directory is there: it holds the file's lock."""
@@ -281,7 +293,7 @@ class SessionDirectory:
     def remove(self) -> None:
         """Removes the directory with the files that agents make in it."""
         for name in self._names():
-            if name in ("outbox", "session") or name.startswith("ring."):
+            if name in ("outbox", "session", "crash") or name.startswith("ring."):
                 os.unlink(name, dir_fd=self._fd)
         self.path.rmdir()
 

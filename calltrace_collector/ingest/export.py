@@ -18,12 +18,14 @@ from calltrace_collector.model.commit import (
     StackPart,
     ThreadProgress,
 )
+from calltrace_collector.model.crash import OpenCall
 
 __all__ = [
     "ThreadExport",
     "export_chunks",
     "export_losses",
     "export_sites",
+    "open_calls_at",
     "restore_sites",
     "restore_thread",
 ]
@@ -86,6 +88,17 @@ def export_sites(trace: Trace, first: int, addresses: AddressMap) -> Iterator[Si
 def export_losses(trace: Trace) -> list[Loss]:
     """Takes the losses that the core has noted."""
     return [Loss(*loss) for loss in trace.take_losses().tolist()]
+
+
+def open_calls_at(trace: Trace, thread: int | None, ticks: int) -> tuple[OpenCall, ...]:
+    """Returns the calls of a thread that were open at a moment and still are, outermost first."""
+    if thread is None:
+        return ()
+    frames = trace.frames(thread)
+    frames = frames[frames["start_ticks"] <= ticks]
+    sites = trace.sites()[frames["site"]]
+    columns = (frames["call"], sites["function_address"], sites["call_site_address"], frames["stack_pointer"])
+    return tuple(OpenCall(*values) for values in zip(*(column.tolist() for column in columns), strict=True))
 
 
 def restore_sites(trace: Trace, sites: Sequence[SiteRow]) -> None:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from calltrace_collector import wire
 from calltrace_collector.errors import CalltraceError
+from calltrace_collector.ingest.crash_analyst import CrashAnalyst
 from calltrace_collector.ingest.registry import OpenSession, Registry
 from calltrace_collector.ingest.symbolizer import Symbolizer
 
@@ -29,6 +30,7 @@ class Finisher:
     Args:
         registry: whose sessions.
         symbolizer: is told when a session has ended.
+        analyst: has the crashes of sessions that have ended.
         workers: threads for what waits.
         on_message: called with one line for the user.
     """
@@ -37,11 +39,13 @@ class Finisher:
         self,
         registry: Registry,
         symbolizer: Symbolizer,
+        analyst: CrashAnalyst,
         workers: ThreadPoolExecutor,
         on_message: Callable[[str], None],
     ) -> None:
         self._registry = registry
         self._symbolizer = symbolizer
+        self._analyst = analyst
         self._workers = workers
         self._on_message = on_message
         self._tasks: dict[OpenSession, asyncio.Task[None]] = {}
@@ -86,7 +90,7 @@ class Finisher:
             self._on_message(error.message)
 
     async def finish(self, request: wire.FinishRequest) -> wire.FinishResponse:
-        """Returns when all sessions of a process that has ended are stored and named."""
+        """Returns when all sessions of a process that has ended are stored, named and analyzed."""
         process = (request.pid, request.start_time_jiffies)
         self._registry.tell_wait_status(process, request.wait_status)
         await self.adopt()
@@ -95,6 +99,7 @@ class Finisher:
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, LAST_LOOK_S)
         await self._in_worker(self._symbolizer.wait)
+        await self._in_worker(self._analyst.wait)
         images = self._registry.finished(process)
         return wire.FinishResponse(sessions=len(images), calls=sum(image.calls for image in images))
 

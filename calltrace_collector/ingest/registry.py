@@ -16,6 +16,8 @@ from typing import Any
 
 from calltrace_collector.errors import CalltraceError, ProtocolError, StoreError
 from calltrace_collector.ingest.committer import Committer
+from calltrace_collector.ingest.crash_analyst import CrashAnalyst, CrashCase
+from calltrace_collector.ingest.crash_file import read_left_crash
 from calltrace_collector.ingest.directory import SessionDirectory, SessionHeader, session_directories
 from calltrace_collector.ingest.ending import ProcessWatch, end_from_wait_status
 from calltrace_collector.ingest.messages import read_message, read_process
@@ -64,6 +66,7 @@ class Registry:
     Args:
         sink: where processes are opened.
         committer: what commits their sessions.
+        analyst: what finds out what crashes mean.
         socket_path: of this collector; session directories that name it are its own.
         shm_directories: where session directories are looked for.
         on_message: called with one line for the user.
@@ -73,12 +76,14 @@ class Registry:
         self,
         sink: Sink,
         committer: Committer,
+        analyst: CrashAnalyst,
         socket_path: Path,
         shm_directories: tuple[Path, ...],
         on_message: Callable[[str], None],
     ) -> None:
         self._sink = sink
         self._committer = committer
+        self._analyst = analyst
         self._socket_path = str(socket_path)
         self._shm_directories = shm_directories
         self._on_message = on_message
@@ -156,7 +161,8 @@ class Registry:
             if directory.is_held() or not directory.claim():
                 return False
             header = self._recover(opened.session, directory)
-            self._store_end(opened, self._end_of(opened, header))
+            crash = self._recover_crash(opened.session, directory)
+            self._store_end(opened, _crashed(self._end_of(opened, header), crash), crash)
             directory.remove()
         return True
 
@@ -186,8 +192,25 @@ class Registry:
             self._on_message(f"process {session.info.pid}: not all of its trace could be read: {error}")
         return header
 
-    def _store_end(self, opened: OpenSession, end: ProcessEnd) -> None:
+    def _recover_crash(self, session: IngestSession, directory: SessionDirectory) -> CrashCase | None:
+        """Takes how the process crashed, if it did; what is damaged is said."""
+
+        def say(what: str) -> None:
+            self._on_message(f"process {session.info.pid}: not all of its crash could be read: {what}")
+
+        record = read_left_crash(directory, say)
+        if record is None:
+            return None
+        try:
+            return session.receive_crash(record)
+        except ProtocolError as error:
+            say(error.message)
+            return None
+
+    def _store_end(self, opened: OpenSession, end: ProcessEnd, crash: CrashCase | None = None) -> None:
         self._committer.end(opened.session, end)
+        if crash is not None:
+            self._analyst.take(crash)
         info = opened.session.info
         opened.watch.close()
         with self._lock:
@@ -266,6 +289,13 @@ class Registry:
         started = [opened.session.info.clock.ticks for opened in self.of_process(process)]
         started += [image.started_ticks for image in self.finished(process)]
         return max(started, default=0) > session.info.clock.ticks
+
+
+def _crashed(end: ProcessEnd, crash: CrashCase | None) -> ProcessEnd:
+    """The end of a process that crashed, if nobody else knows how it ended."""
+    if end.state != ProcessState.KILLED or end.signal is not None or crash is None or crash.record.handled:
+        return end
+    return ProcessEnd(ProcessState.CRASHED, None, crash.record.signal, crash.record.clock.realtime_ns)
 
 
 def _forget_oldest(remembered: dict[tuple[int, int], Any]) -> None:

@@ -15,6 +15,7 @@ import grpc
 
 from calltrace_collector.errors import UnreachableError
 from calltrace_collector.ingest.committer import Committer
+from calltrace_collector.ingest.crash_analyst import CrashAnalyst
 from calltrace_collector.ingest.finisher import Finisher
 from calltrace_collector.ingest.listener import private_socket, restricted_umask
 from calltrace_collector.ingest.registry import Registry
@@ -22,6 +23,7 @@ from calltrace_collector.ingest.service import IngestService
 from calltrace_collector.ingest.session import IngestSession
 from calltrace_collector.ingest.symbolizer import Symbolizer
 from calltrace_collector.model.commit import Commit, Sink
+from calltrace_collector.model.crash import CrashAnalyzer
 from calltrace_collector.symbols.resolver import Resolver
 
 __all__ = ["ServeOptions", "serve"]
@@ -53,31 +55,46 @@ class ServeOptions:
     shm_directories: tuple[Path, ...] = ()
 
 
-def serve(options: ServeOptions, sink: Sink, on_message: Callable[[str], None]) -> None:
+def serve(
+    options: ServeOptions,
+    sink: Sink,
+    on_message: Callable[[str], None],
+    analyzer: CrashAnalyzer | None = None,
+) -> None:
     """Serves until SIGTERM or SIGINT, then commits everything received and returns.
 
     Args:
         options: how.
         sink: where commits go.
         on_message: called, from any thread, with one line for the user.
+        analyzer: makes sense of crashes; None: they are stored as they are.
 
     Raises:
         UsageError: the socket cannot be used.
     """
     with private_socket(options.socket):
-        asyncio.run(_Server(options, sink, on_message).run())
+        asyncio.run(_Server(options, sink, on_message, analyzer).run())
 
 
 class _Server:
-    def __init__(self, options: ServeOptions, sink: Sink, on_message: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        options: ServeOptions,
+        sink: Sink,
+        on_message: Callable[[str], None],
+        analyzer: CrashAnalyzer | None,
+    ) -> None:
         self._options = options
         self._workers = ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 2, thread_name_prefix="worker")
         self._symbolizer = Symbolizer(sink, Resolver(), on_message)
         self._committer = Committer(sink, self._on_committed, on_message)
-        self._registry = Registry(sink, self._committer, options.socket, options.shm_directories, on_message)
+        self._analyst = CrashAnalyst(analyzer, sink, on_message)
+        self._registry = Registry(
+            sink, self._committer, self._analyst, options.socket, options.shm_directories, on_message
+        )
         # Ends wait for their commits; who decodes must not wait with them.
         self._enders = ThreadPoolExecutor(max_workers=ENDERS, thread_name_prefix="ender")
-        self._finisher = Finisher(self._registry, self._symbolizer, self._enders, on_message)
+        self._finisher = Finisher(self._registry, self._symbolizer, self._analyst, self._enders, on_message)
         self._service = IngestService(
             self._registry, self._committer, self._finisher, self._workers, on_message
         )
@@ -105,6 +122,7 @@ class _Server:
                 raise UnreachableError(f"cannot listen at {self._options.socket}")
             await server.start()
         self._symbolizer.start()
+        self._analyst.start()
         self._committer.start()
         chores = [asyncio.create_task(self._finisher.adopt_forever())]
         if self._options.ready_fd is not None:
@@ -125,6 +143,7 @@ class _Server:
         await server.stop(GRACE_S)
         await asyncio.get_running_loop().run_in_executor(None, self._committer.stop)
         await asyncio.get_running_loop().run_in_executor(None, self._symbolizer.stop)
+        await asyncio.get_running_loop().run_in_executor(None, self._analyst.stop)
         self._workers.shutdown()
         self._enders.shutdown()
 

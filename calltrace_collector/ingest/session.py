@@ -14,12 +14,14 @@ from calltrace_collector.core.recovery import RingWords, recover_ring
 from calltrace_collector.core.trace import Trace
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.ingest.address_map import AddressMap
+from calltrace_collector.ingest.crash_analyst import CrashCase
 from calltrace_collector.ingest.directory import RingTail
 from calltrace_collector.ingest.export import (
     ThreadExport,
     export_chunks,
     export_losses,
     export_sites,
+    open_calls_at,
     restore_sites,
     restore_thread,
 )
@@ -30,7 +32,8 @@ from calltrace_collector.ingest.messages import (
     read_thread,
 )
 from calltrace_collector.model.clock import Clock
-from calltrace_collector.model.commit import ChunkRow, Commit, SavedProcess
+from calltrace_collector.model.commit import ChunkRow, Commit, CrashRow, SavedProcess
+from calltrace_collector.model.crash import CrashRecord
 from calltrace_collector.model.process import ClockReading, ModuleInfo, ProcessEnd, ProcessInfo, ThreadInfo
 
 __all__ = ["IngestSession"]
@@ -171,6 +174,28 @@ class IngestSession:
                 self._feed(memoryview(batch))
             self._changed = True
 
+    def receive_crash(self, record: CrashRecord) -> CrashCase:
+        """Takes how the process crashed, after all that it recorded until then.
+
+        Returns:
+            The crash with what it takes to analyze it.
+
+        Raises:
+            ProtocolError: its clock does not fit the process.
+        """
+        with self._lock:
+            if record.clock.ticks < self._first_reading.ticks:
+                raise self._refuse("recorded a crash of before it began")
+            if record.thread not in self._exports:
+                # Its ring got lost, or it has ended since: then the program dealt with the signal.
+                record = replace(record, thread=None)
+            self._pending.crash = CrashRow(record, None)
+            self._take_clock(record.clock)
+            self._changed = True
+            modules = self._addresses.modules()
+            open_calls = open_calls_at(self._trace, record.thread, record.clock.ticks)
+            return CrashCase(self.process, self.info.pid, record, modules, open_calls)
+
     def _feed(self, batch: memoryview) -> None:
         self._trace.feed(batch)
         for chunk in export_chunks(self._trace):
@@ -224,7 +249,7 @@ class IngestSession:
 
     def _take_clock(self, reading: ClockReading) -> None:
         self._pending.clocks.append(reading)
-        self._last_reading = reading
+        self._last_reading = max(reading, self._last_reading, key=lambda one: one.ticks)
 
     # --- committing ---
 

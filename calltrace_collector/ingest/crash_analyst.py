@@ -1,0 +1,110 @@
+"""The analyst: one thread that finds out what crashes mean after they are stored.
+
+Unwinding and names take time that nobody's end shall wait for. What is stored first has the agent's message,
+so a crash whose analysis is never made can still be analyzed by whoever looks at it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from calltrace_collector.errors import StoreError
+from calltrace_collector.model.commit import Commit, CrashRow, Sink
+from calltrace_collector.model.crash import CrashAnalysis, CrashAnalyzer, CrashRecord, OpenCall
+from calltrace_collector.model.process import ModuleInfo
+
+__all__ = ["CrashAnalyst", "CrashCase"]
+
+MAX_WAITING = 64
+"""Each holds the stack's memory: megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrashCase:
+    """A crash and what the analyzer needs to know besides; `process` is the store's id."""
+
+    process: int
+    pid: int
+    record: CrashRecord
+    modules: tuple[ModuleInfo, ...]
+    open_calls: tuple[OpenCall, ...]
+
+
+class CrashAnalyst:
+    """Analyzes crashes, one after the other.
+
+    Args:
+        analyzer: does the work; None: nobody does.
+        sink: where the analyses go.
+        on_message: called with one line for the user when something goes wrong.
+    """
+
+    def __init__(self, analyzer: CrashAnalyzer | None, sink: Sink, on_message: Callable[[str], None]) -> None:
+        self._analyzer = analyzer
+        self._sink = sink
+        self._on_message = on_message
+        self._wake = threading.Condition()
+        self._cases: deque[CrashCase] = deque()
+        self._wanted = 0
+        self._done = 0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="crash-analyst", daemon=True)
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread after the crashes that it was given so far."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify_all()
+        self._thread.join()
+
+    def take(self, case: CrashCase) -> None:
+        """Takes a crash that is stored; when too many wait already, it is left to whoever looks at it."""
+        with self._wake:
+            if self._analyzer is None or len(self._cases) >= MAX_WAITING:
+                return
+            self._cases.append(case)
+            self._wanted += 1
+            self._wake.notify_all()
+
+    def wait(self) -> None:
+        """Returns when every crash taken before the call has been analyzed."""
+        with self._wake:
+            target = self._wanted
+            self._wake.wait_for(lambda: self._done >= target or not self._thread.is_alive())
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: bool(self._cases) or self._stopping)
+                if not self._cases:
+                    return
+                case = self._cases.popleft()
+            self._close(case)
+            with self._wake:
+                self._done += 1
+                self._wake.notify_all()
+
+    def _close(self, case: CrashCase) -> None:
+        analysis = self._analyze(case)
+        if analysis is None:
+            return
+        try:
+            # Sequence 0: nothing of the stream is in it.
+            self._sink.commit([Commit(case.process, 0, crash=CrashRow(case.record, analysis))])
+        except StoreError as error:
+            self._on_message(f"{error.message}; calltrace crash will analyze the crash of process {case.pid}")
+
+    def _analyze(self, case: CrashCase) -> CrashAnalysis | None:
+        assert self._analyzer is not None  # noqa: S101 take() takes none then
+        try:
+            return self._analyzer(case.record, case.modules, case.open_calls)
+        except Exception as error:  # noqa: BLE001 whatever a crashed process left must not end the thread
+            self._on_message(f"the crash of process {case.pid} cannot be analyzed: {error!r}")
+            return None
