@@ -9,11 +9,11 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from calltrace_collector.errors import StoreError
 from calltrace_collector.model.commit import Commit, CrashRow, Sink
-from calltrace_collector.model.crash import CrashAnalysis, CrashAnalyzer, CrashRecord, OpenCall
+from calltrace_collector.model.crash import CrashAnalysis, CrashAnalyzer, OpenCall
 from calltrace_collector.model.process import ModuleInfo
 
 __all__ = ["CrashAnalyst", "CrashCase"]
@@ -28,7 +28,7 @@ class CrashCase:
 
     process: int
     pid: int
-    record: CrashRecord
+    crash: CrashRow
     modules: tuple[ModuleInfo, ...]
     open_calls: tuple[OpenCall, ...]
 
@@ -97,14 +97,14 @@ class CrashAnalyst:
             return
         try:
             # Sequence 0: nothing of the stream is in it.
-            self._sink.commit([Commit(case.process, 0, crash=CrashRow(case.record, analysis))])
+            self._sink.commit([Commit(case.process, 0, crash=replace(case.crash, analysis=analysis))])
         except StoreError as error:
             self._on_message(f"{error.message}; calltrace crash will analyze the crash of process {case.pid}")
 
     def _analyze(self, case: CrashCase) -> CrashAnalysis | None:
         assert self._analyzer is not None  # noqa: S101 take() takes none then
         try:
-            return self._analyzer(case.record, case.modules, case.open_calls)
+            return self._analyzer(case.crash.record, case.modules, case.open_calls)
         except Exception as error:  # noqa: BLE001 whatever a crashed process left must not end the thread
             self._on_message(f"the crash of process {case.pid} cannot be analyzed: {error!r}")
             return None

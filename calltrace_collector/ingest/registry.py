@@ -293,9 +293,14 @@ class Registry:
 
 def _crashed(end: ProcessEnd, crash: CrashCase | None) -> ProcessEnd:
     """The end of a process that crashed, if nobody else knows how it ended."""
-    if end.state != ProcessState.KILLED or end.signal is not None or crash is None or crash.record.handled:
+    if (
+        end.state != ProcessState.KILLED
+        or end.signal is not None
+        or crash is None
+        or crash.crash.record.handled
+    ):
         return end
-    return ProcessEnd(ProcessState.CRASHED, None, crash.record.signal, crash.record.clock.realtime_ns)
+    return ProcessEnd(ProcessState.CRASHED, None, crash.crash.record.signal, crash.crash.crashed_at_ns)
 
 
 def _forget_oldest(remembered: dict[tuple[int, int], Any]) -> None:

@@ -184,17 +184,19 @@ class IngestSession:
             ProtocolError: its clock does not fit the process.
         """
         with self._lock:
-            if record.clock.ticks < self._first_reading.ticks:
+            before = self._first_reading
+            if record.clock.ticks < before.ticks or record.clock.monotonic_ns < before.monotonic_ns:
                 raise self._refuse("recorded a crash of before it began")
             if record.thread not in self._exports:
                 # Its ring got lost, or it has ended since: then the program dealt with the signal.
                 record = replace(record, thread=None)
-            self._pending.crash = CrashRow(record, None)
+            crashed_at_ns = before.realtime_ns + record.clock.monotonic_ns - before.monotonic_ns
+            crash = self._pending.crash = CrashRow(record, crashed_at_ns, None)
             self._take_clock(record.clock)
             self._changed = True
             modules = self._addresses.modules()
             open_calls = open_calls_at(self._trace, record.thread, record.clock.ticks)
-            return CrashCase(self.process, self.info.pid, record, modules, open_calls)
+            return CrashCase(self.process, self.info.pid, crash, modules, open_calls)
 
     def _feed(self, batch: memoryview) -> None:
         self._trace.feed(batch)

@@ -115,9 +115,13 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class CrashRow:
-    """A crash, which replaces what is stored of one of the same process; `analysis` None: not made yet."""
+    """A crash, which replaces what is stored of one of the same process; `analysis` None: not made yet.
+
+    `crashed_at_ns` is nanoseconds since the epoch, by the process's clock.
+    """
 
     record: CrashRecord
+    crashed_at_ns: int
     analysis: CrashAnalysis | None
 
 

@@ -46,7 +46,7 @@ def _row(process: int, crash: CrashRow) -> dict[str, Any]:
         "fault_address": record.its_fault_address,
         "sender_pid": record.sender,
         "ticks": record.clock.ticks,
-        "crashed_at_ns": record.clock.realtime_ns,
+        "crashed_at_ns": crash.crashed_at_ns,
         "registers": registers,
         "exception_type": exception.type_name if exception else None,
         "exception_what": exception.what if exception else None,
