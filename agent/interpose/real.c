@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* A library that the program has loaded for itself alone is not among those that come after ours. */
 static void *in_library(const char *library, const char *name)
@@ -11,7 +12,9 @@ static void *in_library(const char *library, const char *name)
     if (handle == NULL)
         return NULL;
     void *function = dlsym(handle, name);
-    dlclose(handle);
+    /* Not ours (libraries.c): nothing goes with this handle. */
+    int (*close_handle)(void *) = (int (*)(void *))(uintptr_t)dlsym(RTLD_NEXT, "dlclose");
+    close_handle(handle);
     return function;
 }
 

@@ -122,12 +122,21 @@ static bool is_there(const struct module *module)
     return module->path[0] != '\0' && module->unloaded_ticks == 0;
 }
 
+/* The kernel's name of a file that is deleted, or replaced, while it is mapped. */
+static bool same_path(const struct module *module, const struct mapping *mapping)
+{
+    size_t length = strlen(module->path);
+    if (strncmp(mapping->path, module->path, length) != 0)
+        return false;
+    return mapping->path[length] == '\0' || strcmp(mapping->path + length, " (deleted)") == 0;
+}
+
 static struct module *known(struct modules *m, const struct mapping *mapping)
 {
     for (size_t i = 0; i < m->count; i++) {
         struct module *module = &m->list[i];
         if (is_there(module) && module->start == mapping->start && module->inode == mapping->inode &&
-            strcmp(module->path, mapping->path) == 0)
+            same_path(module, mapping))
             return module;
     }
     return NULL;
@@ -168,6 +177,16 @@ static void consider(struct modules *m, const struct mapping *mapping, uint64_t 
     memcpy(module->path, mapping->path, sizeof module->path);
 }
 
+/* Those mapped where a module was that has gone. */
+static void hold_successors(struct modules *m, const struct module *gone)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        struct module *module = &m->list[i];
+        if (is_there(module) && module->announce && module->start < gone->end && module->end > gone->start)
+            module->held = true;
+    }
+}
+
 bool modules_scan(struct modules *m, uint64_t now_ticks)
 {
     struct maps_reader reader;
@@ -188,11 +207,19 @@ bool modules_scan(struct modules *m, uint64_t now_ticks)
         if (!is_there(module) || module->seen)
             continue;
         module->unloaded_ticks = now_ticks;
-        module->announce = true;
+        module->announce = module->held = true;
+        hold_successors(m, module);
         gone = true;
     }
     m->covered_start = m->covered_end = 0;
     return gone;
+}
+
+void modules_release(struct modules *m)
+{
+    for (size_t i = 0; i < m->count; i++)
+        m->list[i].held = false;
+    m->covered_start = m->covered_end = 0;
 }
 
 bool modules_cover(struct modules *m, uint64_t address)
@@ -201,7 +228,8 @@ bool modules_cover(struct modules *m, uint64_t address)
         return true;
     for (size_t i = 0; i < m->count; i++) {
         const struct module *module = &m->list[i];
-        if (!is_there(module) || address < module->start || address >= module->end)
+        bool there = is_there(module) || module->held;
+        if (!there || address < module->start || address >= module->end)
             continue;
         m->covered_start = module->start;
         m->covered_end = module->end;

@@ -25,6 +25,7 @@ struct module {
     uint64_t inode;
     bool seen;     /* in the scan that is going on */
     bool announce; /* its message is to be sent */
+    bool held;     /* but not before what was recorded until now has been encoded */
     uint8_t build_id[MODULE_BUILD_ID_BYTES];
     size_t build_id_bytes;
     uint32_t segments;
@@ -48,11 +49,17 @@ struct modules {
 
 int modules_open(struct modules *modules);
 
-/* Looks what is mapped now; `now_ticks` is 0 the first time. Returns whether a module has gone, so that
- * addresses may mean other code than before. Changed modules have `announce` set. */
+/* Looks what is mapped now; `now_ticks` is 0 the first time. Changed modules have `announce` set.
+ *
+ * Returns whether a module has gone, so that addresses may mean other code than before. Such modules, and
+ * those that took their places, are held: what was recorded until now is theirs that are gone. No scan may
+ * follow before modules_release(). */
 bool modules_scan(struct modules *modules, uint64_t now_ticks);
 
-/* Whether a known module is mapped at the address. */
+/* All that was recorded before the scan has been encoded. */
+void modules_release(struct modules *modules);
+
+/* Whether a known module is, or was before the scan, mapped at the address. */
 bool modules_cover(struct modules *modules, uint64_t address);
 
 /* Writes the body of a Module message; returns its size. MODULE_MESSAGE_BYTES suffice. */

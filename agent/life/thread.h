@@ -11,9 +11,18 @@
 
 #define THREAD_NAME_BYTES 16
 
-/* What a thread tells the flusher of itself when it asks for a ring. */
+enum request_kind {
+    REQUEST_RING = 0,   /* the thread wants a ring */
+    REQUEST_LOOK,       /* a library may be unloaded: what is mapped is to be known before */
+    REQUEST_LOOK_AGAIN, /* a library has been unloaded: what was recorded is the old one's, what follows not
+                         */
+};
+
+/* What a thread asks of the flusher, and waits for. */
 struct attach_request {
     struct attach_request *next;
+    enum request_kind kind;
+    bool looked; /* the flusher has, and waits until what went is forgotten */
     uint32_t tid;
     uint64_t started_ticks;
     uint64_t stack_base;
@@ -28,6 +37,13 @@ extern struct producer thread_unattached __attribute__((visibility("hidden")));
 
 /* The kernel's id of the thread that created this one; 0: not known, or there is none. */
 extern _Thread_local uint32_t thread_creator_tid __attribute__((visibility("hidden")));
+
+/* Asks the flusher, which must run, and waits for the answer. All signals must be blocked. */
+void thread_ask(struct attach_request *request);
+
+/* Blocks all signals for this thread; restores them. */
+uint64_t thread_block_signals(void);
+void thread_restore_signals(uint64_t before);
 
 /* Gives this thread a ring, starting the agent where need be. Returns whether it has one. */
 bool thread_attach(uint64_t stack_pointer);

@@ -44,7 +44,7 @@ static bool put_modules(struct drain *d)
 {
     for (size_t i = 0; i < d->modules.count; i++) {
         struct module *module = &d->modules.list[i];
-        if (!module->announce)
+        if (!module->announce || module->held)
             continue;
         uint8_t body[MODULE_MESSAGE_BYTES];
         if (!put_message(d, MESSAGE_MODULE, body, module_describe(module, body, sizeof body)))
@@ -91,24 +91,55 @@ static bool put_thread(struct drain *d, const struct roster_place *place, bool e
     return put_message(d, MESSAGE_THREAD, body, p.length);
 }
 
-void drain_scan_modules(struct drain *d, uint64_t now_ns)
+bool drain_scan_modules(struct drain *d, uint64_t now_ticks)
 {
-    d->next_scan_ns = now_ns + SCAN_INTERVAL_NS;
-    if (modules_scan(&d->modules, clock_ticks()))
-        sites_forget(&d->encoder.sites);
+    if (d->changing)
+        return false;
+    d->changing = modules_scan(&d->modules, now_ticks);
+    for (size_t i = 0; i < d->roster->count && d->changing; i++) {
+        struct roster_place *place = &d->roster->places[i];
+        place->barrier = __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE);
+    }
+    return true;
 }
 
-/* New sites at addresses where no module is known: one may have been loaded. */
+/* Forgets the modules that have gone, when what was recorded before has been encoded. Returns whether it
+ * did. */
+static bool finish_change(struct drain *d)
+{
+    if (!d->changing || d->batch != NULL)
+        return false;
+    for (size_t i = 0; i < d->roster->count; i++) {
+        const struct roster_place *place = &d->roster->places[i];
+        if (place->taken && place->thread.position < place->barrier)
+            return false;
+    }
+    for (size_t i = 0; i < d->modules.count; i++) {
+        const struct module *module = &d->modules.list[i];
+        if (module->held && module->unloaded_ticks != 0)
+            sites_forget(&d->encoder.sites, module->start, module->end);
+    }
+    modules_release(&d->modules);
+    d->changing = false;
+    return true;
+}
+
+static const uint64_t *address_without_module(struct drain *d)
+{
+    for (uint32_t i = 0; i < d->encoder.new_address_count; i++)
+        if (!modules_cover(&d->modules, d->encoder.new_addresses[i]))
+            return &d->encoder.new_addresses[i];
+    return NULL;
+}
+
+/* New sites at addresses where no module is known: one may have been loaded. If not, code is being made in
+ * memory, and the next such address is not worth looking at once. */
 static void look_for_modules(struct drain *d, uint64_t now_ns)
 {
-    if (now_ns < d->next_scan_ns)
+    if (now_ns < d->next_scan_ns || address_without_module(d) == NULL)
         return;
-    for (uint32_t i = 0; i < d->encoder.new_address_count; i++) {
-        if (modules_cover(&d->modules, d->encoder.new_addresses[i]))
-            continue;
-        drain_scan_modules(d, now_ns);
-        return;
-    }
+    if (drain_scan_modules(d, clock_ticks()) && address_without_module(d) != NULL)
+        d->next_scan_ns = now_ns + SCAN_INTERVAL_NS;
 }
 
 static void give_room(struct roster_place *place)
@@ -178,8 +209,7 @@ static bool drain_ring(struct drain *d, struct roster_place *place, uint64_t now
 {
     enum ring_state state = ring_state(place->ring);
     uint64_t head = __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE);
-    uint64_t words = head - place->thread.position;
-    if (words == 0 && state == RING_ENDED) {
+    if (head == place->thread.position && state == RING_ENDED) {
         if (take_drops(d, place))
             return put_pending(d);
         if (place->announced && !put_thread(d, place, true))
@@ -187,7 +217,10 @@ static bool drain_ring(struct drain *d, struct roster_place *place, uint64_t now
         roster_release(place);
         return true;
     }
-    if (words == 0 || !(everything || is_due(place, words, now_ns)))
+    if (d->changing && head > place->barrier)
+        head = place->barrier;
+    uint64_t words = head - place->thread.position;
+    if (words == 0 || !(everything || d->changing || is_due(place, words, now_ns)))
         return false;
     take_batch(d, place, head, now_ns);
     return put_pending(d);
@@ -201,7 +234,7 @@ bool drain_rings(struct drain *d, uint64_t now_ns, bool everything)
     for (size_t i = 0; i < d->roster->count && d->batch == NULL; i++)
         if (d->roster->places[i].taken)
             moved |= drain_ring(d, &d->roster->places[i], now_ns, everything);
-    return moved;
+    return finish_change(d) || moved;
 }
 
 void drain_begin_end(struct drain *d)

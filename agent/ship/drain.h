@@ -21,7 +21,8 @@ struct drain {
     struct roster *roster;
     struct encoder encoder;
     struct modules modules;
-    uint64_t next_scan_ns;      /* when unknown addresses may cause a scan again */
+    uint64_t next_scan_ns; /* when unknown addresses may cause a scan again */
+    bool changing; /* modules have gone: rings are drained up to their barriers, then these are forgotten */
     struct roster_place *batch; /* whose columns are in the encoder, not yet in the outbox */
 };
 
@@ -44,8 +45,9 @@ bool drain_put_drops(struct drain *drain);
 /* When a ring that holds something is to be drained next, at the latest; UINT64_MAX: none holds any. */
 uint64_t drain_due_ns(const struct drain *drain);
 
-/* Looks for modules that came or went. */
-void drain_scan_modules(struct drain *drain, uint64_t now_ns);
+/* Looks for modules that came or went before this moment. Returns false when it has to wait until those that
+ * went before are forgotten. */
+bool drain_scan_modules(struct drain *drain, uint64_t now_ticks);
 
 /* Appends a clock reading, or the goodbye. Returns false when there is no room yet. */
 bool drain_put_clock(struct drain *drain, const struct clock_reading *reading);

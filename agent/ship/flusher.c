@@ -39,8 +39,9 @@ static struct flusher {
     uint64_t clock_at_ns;    /* when to send the next reading */
     uint64_t clock_after_ns; /* and how long after that the one after */
     uint64_t modules_at_ns;
-    bool active; /* something was drained since the last reading */
-    bool ending; /* the process is in exit() */
+    struct attach_request *late; /* cannot be answered yet */
+    bool active;                 /* something was drained since the last reading */
+    bool ending;                 /* the process is in exit() */
     bool said_goodbye;
     uint64_t goodbye_sequence;
 } flusher;
@@ -98,26 +99,64 @@ static int open_session(struct flusher *f)
     return 0;
 }
 
-/* Returns whether any thread asked for a ring. */
-static bool answer_requests(struct flusher *f)
+/* Looks for modules that came or went. Returns whether that is all there is to do for the thread that asks.
+ * One that does not want to wait does not: then names are exact unless the collector stands still. */
+static bool look(struct flusher *f, struct attach_request *request)
 {
-    struct attach_request *request = __atomic_exchange_n(&agent.requests, NULL, __ATOMIC_SEQ_CST);
-    if (request == NULL)
+    uint64_t ticks = request->kind == REQUEST_LOOK ? clock_ticks() : request->started_ticks;
+    if (!request->looked)
+        request->looked = drain_scan_modules(&f->drain, ticks);
+    if (agent.config.drops)
+        return true;
+    return request->looked && (request->kind == REQUEST_LOOK || !f->drain.changing);
+}
+
+/* Returns whether the thread has its answer. */
+static bool answer(struct flusher *f, struct attach_request *request)
+{
+    if (request->kind == REQUEST_RING)
+        roster_attach(&f->roster, request);
+    else if (!look(f, request))
         return false;
-    /* Oldest first, so that threads are numbered in the order they came. */
-    struct attach_request *oldest = NULL;
+    __atomic_store_n(&request->done, 1, __ATOMIC_RELEASE);
+    futex_wake_all(&request->done);
+    return true;
+}
+
+static struct attach_request *reversed(struct attach_request *request)
+{
+    struct attach_request *turned = NULL;
     while (request != NULL) {
         struct attach_request *next = request->next;
-        request->next = oldest;
-        oldest = request;
+        request->next = turned;
+        turned = request;
         request = next;
     }
-    while (oldest != NULL) {
-        struct attach_request *next = oldest->next; /* the asker's memory is gone once it is answered */
-        roster_attach(&f->roster, oldest);
-        oldest = next;
+    return turned;
+}
+
+/* Returns whether any thread has got an answer. */
+static bool answer_requests(struct flusher *f)
+{
+    struct attach_request *late = f->late;
+    /* Oldest first, so that threads are numbered in the order they came. */
+    struct attach_request *oldest = reversed(__atomic_exchange_n(&agent.requests, NULL, __ATOMIC_SEQ_CST));
+    bool answered = false;
+    f->late = NULL;
+    for (int list = 0; list < 2; list++) {
+        struct attach_request *request = list == 0 ? late : oldest;
+        while (request != NULL) {
+            struct attach_request *next = request->next; /* the asker's memory is gone once it is answered */
+            if (answer(f, request)) {
+                answered = true;
+            } else {
+                request->next = f->late;
+                f->late = request;
+            }
+            request = next;
+        }
     }
-    return true;
+    return answered;
 }
 
 static void send_clock(struct flusher *f, uint64_t now_ns)
@@ -136,7 +175,7 @@ static void keep_time(struct flusher *f, uint64_t now_ns)
     if (f->active && now_ns >= f->clock_at_ns)
         send_clock(f, now_ns);
     if (f->active && now_ns >= f->modules_at_ns) {
-        drain_scan_modules(&f->drain, now_ns);
+        drain_scan_modules(&f->drain, clock_ticks());
         f->modules_at_ns = now_ns + MODULES_NS;
     }
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "agent/life/futex.h"
 #include "agent/life/memory.h"
 #include "agent/life/sys.h"
 #include "agent/life/text.h"
@@ -147,6 +146,7 @@ static struct producer *take_place(struct roster *r, const struct attach_request
     r->next_thread++;
     place->taken = true;
     place->announced = false;
+    place->barrier = 0;
     prepare_ring(place->ring, thread, request);
     *place->producer = (struct producer){
         .limit = RING_WORDS / 2,
@@ -159,8 +159,6 @@ static struct producer *take_place(struct roster *r, const struct attach_request
 void roster_attach(struct roster *r, struct attach_request *request)
 {
     request->producer = take_place(r, request);
-    __atomic_store_n(&request->done, 1, __ATOMIC_RELEASE);
-    futex_wake_all(&request->done);
 }
 
 void roster_release(struct roster_place *place)

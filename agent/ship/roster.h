@@ -22,6 +22,7 @@ struct roster_place {
     bool announced;      /* the collector has been told of the thread */
     uint64_t drained_ns; /* when its ring was last emptied */
     uint64_t last_head;  /* how far to drain it before the goodbye */
+    uint64_t barrier;    /* how far to drain it before modules that have gone are forgotten */
 };
 
 struct roster {
@@ -34,7 +35,7 @@ struct roster {
 
 int roster_open(struct roster *roster, int directory);
 
-/* Gives a ring to a thread that asks. Answers the request in any case. */
+/* Gives a ring to a thread that asks; its `producer` stays NULL when there is no memory. */
 void roster_attach(struct roster *roster, struct attach_request *request);
 
 /* Takes back the ring of a thread that has ended. */

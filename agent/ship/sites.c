@@ -1,6 +1,7 @@
 #include "agent/ship/sites.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "agent/life/memory.h"
@@ -26,12 +27,6 @@ void sites_close(struct sites *sites)
     sites->table = NULL;
 }
 
-void sites_forget(struct sites *sites)
-{
-    memset(sites->table, 0, table_bytes(sites->size_log2));
-    sites->used = 0;
-}
-
 static struct site *free_place(const struct sites *sites, uint64_t function, uint64_t call_site)
 {
     size_t mask = ((size_t)1 << sites->size_log2) - 1;
@@ -39,6 +34,32 @@ static struct site *free_place(const struct sites *sites, uint64_t function, uin
     while (sites->table[i].function != 0)
         i = (i + 1) & mask;
     return &sites->table[i];
+}
+
+static bool touches(const struct site *site, uint64_t start, uint64_t end)
+{
+    return site->function - start < end - start || site->call_site - start < end - start;
+}
+
+void sites_forget(struct sites *sites, uint64_t start, uint64_t end)
+{
+    struct sites kept = *sites;
+    kept.used = 0;
+    kept.table = memory_get(table_bytes(sites->size_log2));
+    if (kept.table == NULL) {
+        memset(sites->table, 0, table_bytes(sites->size_log2));
+        sites->used = 0;
+        return;
+    }
+    for (size_t i = 0; i < (size_t)1 << sites->size_log2; i++) {
+        const struct site *site = &sites->table[i];
+        if (site->function == 0 || touches(site, start, end))
+            continue;
+        *free_place(&kept, site->function, site->call_site) = *site;
+        kept.used++;
+    }
+    sites_close(sites);
+    *sites = kept;
 }
 
 static int grow(struct sites *sites)

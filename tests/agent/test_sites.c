@@ -60,9 +60,36 @@ static void test_forget(void)
     struct sites sites;
     CHECK_EQUAL(sites_open(&sites, 0), 0);
     add_pairs(&sites, 3000);
-    sites_forget(&sites);
+    sites_forget(&sites, 0, UINT64_MAX);
     add_pairs(&sites, 100);
     check_pairs(&sites, 100, 3000); /* numbers are never used again */
+    sites_close(&sites);
+}
+
+static void test_forget_a_part(void)
+{
+    struct sites sites;
+    CHECK_EQUAL(sites_open(&sites, 0), 0);
+    add_pairs(&sites, 3000);
+    sites_forget(&sites, function_of(1000), function_of(2000));
+    CHECK_EQUAL(sites.used, 2000);
+    for (uint32_t n = 0; n < 3000; n++) {
+        const struct site *site = sites_find(&sites, function_of(n), call_site_of(n));
+        CHECK((site != NULL) == (n < 1000 || n >= 2000));
+        CHECK(site == NULL || site->number == n);
+    }
+    sites_forget(&sites, call_site_of(1), call_site_of(3)); /* two of five call sites */
+    CHECK_EQUAL(sites.used, 1200);
+    CHECK(sites_find(&sites, function_of(1), call_site_of(1)) == NULL);
+    CHECK(sites_find(&sites, function_of(1), call_site_of(3)) != NULL);
+
+    /* Without memory for another table all are forgotten: those kept might be wrong. */
+    faults_set(SYS_mmap, 0, -12, true);
+    sites_forget(&sites, 0, 1);
+    CHECK(faults_clear());
+    CHECK_EQUAL(sites.used, 0);
+    CHECK(sites_find(&sites, function_of(1), call_site_of(3)) == NULL);
+    CHECK_EQUAL(sites.number, 3000);
     sites_close(&sites);
 }
 
@@ -110,6 +137,7 @@ int main(void)
 {
     test_many();
     test_forget();
+    test_forget_a_part();
     test_collisions();
     test_no_memory();
     return 0;
