@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent/life/crash.h"
 #include "agent/life/futex.h"
 #include "agent/life/memory.h"
 #include "agent/life/spawn.h"
@@ -122,6 +123,8 @@ bool agent_start(void)
         futex_wait(&agent.state, AGENT_STARTING, 0);
     }
     bool traced = start();
+    if (traced)
+        crash_watch();
     if (!traced || agent.config.debug)
         agent_say(agent.message);
     __atomic_store_n(&agent.state, traced ? AGENT_RUNNING : AGENT_OFF, __ATOMIC_RELEASE);
@@ -136,6 +139,7 @@ static void at_exit(int exit_code, void *unused)
     (void)unused;
     if (__atomic_load_n(&agent.state, __ATOMIC_ACQUIRE) != AGENT_RUNNING || *agent.here == 0)
         return;
+    crash_jump((uint64_t)(uintptr_t)__builtin_frame_address(0));
     ring_settle(ring_producer);
     agent.exit_code = exit_code;
     __atomic_store_n(&agent.finish, 1, __ATOMIC_RELEASE);
@@ -147,6 +151,7 @@ static void at_exit(int exit_code, void *unused)
 static void in_forked_child(void)
 {
     forget_parent();
+    crash_forked();
 }
 
 static __attribute__((constructor)) void on_load(int argc, char **argv, char **environment)
@@ -161,7 +166,7 @@ static __attribute__((constructor)) void on_load(int argc, char **argv, char **e
     agent.main_stack_top = (uint64_t)(uintptr_t)environment;
     sys_call3(SYS_sched_getaffinity, 0, sizeof agent.affinity, (long)agent.affinity);
     if (on_exit(at_exit, NULL) != 0 || pthread_atfork(NULL, NULL, in_forked_child) != 0 ||
-        !thread_watch_ends()) {
+        !thread_watch_ends() || !crash_prepare()) {
         agent_say("out of memory while loading: this program runs untraced");
         agent.state = AGENT_OFF;
     }

@@ -6,6 +6,8 @@
 #include <sys/prctl.h>
 
 #include "agent/life/agent.h"
+#include "agent/life/altstack.h"
+#include "agent/life/crash.h"
 #include "agent/life/futex.h"
 #include "agent/life/sys.h"
 #include "agent/record/arch.h"
@@ -84,6 +86,7 @@ static bool attach(uint64_t stack_pointer)
     if (request.producer == NULL)
         return false;
     ring_producer = request.producer;
+    altstack_give(request.producer->altstack);
     return true;
 }
 
@@ -108,8 +111,11 @@ static void at_thread_end(void *value)
     struct producer *p = ring_producer;
     ring_producer = &thread_unattached;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    crash_jump(UINT64_MAX);
     if (p->ring == NULL)
         return;
+    if (!altstack_take(p->altstack))
+        p->altstack = NULL; /* no other thread gets it */
     ring_settle(p);
     sys_call3(SYS_prctl, PR_GET_NAME, (long)p->ring->name, 0);
     p->ring->ended_ticks = clock_ticks();

@@ -18,6 +18,20 @@
 
 _Thread_local struct producer *ring_producer = &thread_unattached;
 
+static struct producer muted;
+
+struct producer *ring_mute(void)
+{
+    struct producer *producer = ring_producer;
+    ring_producer = &muted;
+    return producer;
+}
+
+void ring_unmute(struct producer *producer)
+{
+    ring_producer = producer;
+}
+
 /* Whether the hook that reserved a record and has not published it will never do so: its frame is gone, as
  * a handler that interrupted it did not return. */
 static bool is_abandoned(const struct producer *p, uint64_t stack_pointer)
@@ -124,7 +138,7 @@ COLD bool ring_make_room(uint64_t words, uint64_t stack_pointer)
 {
     struct producer *p = ring_producer;
     if (p->ring == NULL) {
-        if (!thread_attach(stack_pointer))
+        if (p == &muted || !thread_attach(stack_pointer))
             return false;
         p = ring_producer;
     }

@@ -32,6 +32,7 @@ struct producer {
     uint64_t *words;
     struct ring_header *ring; /* NULL: this thread has no ring */
     uint64_t said_drops;      /* what ring->dropped was when a record last told of it */
+    void *altstack;           /* for the thread, while it has none of its own; NULL: none */
 };
 
 /* This thread's producer; never NULL, but with limit 0 where there is no ring. */
@@ -41,6 +42,11 @@ extern _Thread_local struct producer *ring_producer __attribute__((visibility("h
  * and attaching the thread where that has not happened. `stack_pointer` is the hook's. Returns false when
  * this event is not to be recorded (the agent is off, or it was dropped and counted). */
 bool ring_make_room(uint64_t words, uint64_t stack_pointer);
+
+/* While the agent itself runs the program's code, which the program would not have run: nothing that this
+ * thread does is recorded. Returns what ring_unmute() wants back. */
+struct producer *ring_mute(void);
+void ring_unmute(struct producer *producer);
 
 /* Publishes what the thread has recorded behind a hook that was interrupted and will not go on, now that the
  * thread or the process ends. */

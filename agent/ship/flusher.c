@@ -11,12 +11,14 @@
 #include <sys/prctl.h>
 
 #include "agent/life/agent.h"
+#include "agent/life/crash.h"
 #include "agent/life/futex.h"
 #include "agent/life/session.h"
 #include "agent/life/sys.h"
 #include "agent/life/text.h"
 #include "agent/life/thread.h"
 #include "agent/record/clock.h"
+#include "agent/ship/crash_report.h"
 #include "agent/ship/drain.h"
 #include "agent/ship/outbox.h"
 #include "agent/ship/roster.h"
@@ -29,6 +31,7 @@
 #define FIRST_CLOCK_NS 10000000ull
 #define LAST_CLOCK_NS 5000000000ull
 #define MODULES_NS 1000000000ull
+#define CRASH_DRAIN_NS 100000000ull
 
 static struct flusher {
     struct session session;
@@ -36,6 +39,7 @@ static struct flusher {
     struct roster roster;
     struct drain drain;
     struct uplink uplink;
+    struct crash_report crash_report;
     uint64_t clock_at_ns;    /* when to send the next reading */
     uint64_t clock_after_ns; /* and how long after that the one after */
     uint64_t modules_at_ns;
@@ -84,6 +88,8 @@ static int open_session(struct flusher *f)
         status = roster_open(&f->roster, f->session.directory);
     if (status == 0)
         status = drain_open(&f->drain, &f->outbox, &f->roster, agent.config.max_depth);
+    if (status == 0)
+        status = crash_report_open(&f->crash_report, &f->session, &f->roster, &f->drain.modules);
     if (status < 0) {
         say_no_memory(status);
         session_remove(&f->session);
@@ -243,9 +249,21 @@ static void sleep_until_work(struct flusher *f, uint32_t seen, uint64_t now_ns)
     __atomic_store_n(&agent.flusher_sleeps, 0, __ATOMIC_SEQ_CST);
 }
 
+/* A thread has crashed, and waits. What it recorded last goes into the outbox, if that has room now. */
+static void report_crash(struct flusher *f)
+{
+    crash_report_write(&f->crash_report);
+    uint64_t begin_ns = clock_monotonic_ns(), now_ns = begin_ns;
+    while (now_ns - begin_ns < CRASH_DRAIN_NS && drain_rings(&f->drain, now_ns, true))
+        now_ns = clock_monotonic_ns();
+    crash_report_done(&f->crash_report);
+}
+
 static void turn(struct flusher *f)
 {
     uint32_t seen = __atomic_load_n(&agent.flusher_calls, __ATOMIC_SEQ_CST);
+    if (crash_report_is_due(&f->crash_report))
+        report_crash(f);
     uint64_t now_ns = clock_monotonic_ns();
     bool finishing = __atomic_load_n(&agent.finish, __ATOMIC_ACQUIRE);
     bool worked = answer_requests(f);
@@ -289,6 +307,7 @@ void flusher_main(void)
     bool ready = open_session(&flusher) == 0;
     if (ready) {
         send_clock(&flusher, clock_monotonic_ns());
+        crash_open(flusher.session.crash);
         say_started(&flusher);
     }
     __atomic_store_n(&agent.flusher_ready, ready ? 1 : 2, __ATOMIC_RELEASE);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "agent/life/altstack.h"
 #include "agent/life/memory.h"
 #include "agent/life/sys.h"
 #include "agent/life/text.h"
@@ -148,7 +149,9 @@ static struct producer *take_place(struct roster *r, const struct attach_request
     place->announced = false;
     place->barrier = 0;
     prepare_ring(place->ring, thread, request);
+    void *altstack = place->producer->altstack;
     *place->producer = (struct producer){
+        .altstack = altstack != NULL ? altstack : altstack_make(),
         .limit = RING_WORDS / 2,
         .words = (uint64_t *)(void *)((uint8_t *)place->ring + CALLTRACE_PAGE),
         .ring = place->ring,

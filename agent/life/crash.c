@@ -1,0 +1,342 @@
+#include "agent/life/crash.h"
+
+#include <asm/prctl.h>
+#include <dlfcn.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <ucontext.h>
+
+#include "agent/interpose/uncaught.h"
+#include "agent/life/agent.h"
+#include "agent/life/dispositions.h"
+#include "agent/life/futex.h"
+#include "agent/life/sys.h"
+#include "agent/record/clock.h"
+#include "agent/record/ring.h"
+
+/* Programs that use faults as a mechanism are not to be slowed down: this many of those that they handle
+ * are recorded. */
+#define MOST_HANDLED 16
+#define WAIT_STEP_NS 100000000ull
+#define ABORT_FRAME_WORDS 64
+#define ABORT_CODE_BYTES 1024
+#define KERNEL_ERROR_ASYNCHRONOUS 5 /* BUS_MCEERR_AO */
+
+_Thread_local uint64_t crash_handler_frame;
+uint64_t crash_abort_message;
+
+static uint64_t abort_code; /* where abort() begins */
+
+static struct {
+    struct crash_slot *slot; /* NULL: nothing is recorded */
+    uint32_t pid;            /* whose it is */
+    uint32_t handled;        /* how many were recorded that the program handles */
+} crash;
+
+/* mcontext_t has the registers in the kernel's order, DWARF numbers them in another. */
+static const uint8_t registers_in_order[CRASH_GENERAL_REGISTERS] = {
+    REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
+    REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP,
+};
+enum { STACK_POINTER = 7, INSTRUCTION_POINTER = 16 };
+
+static uint32_t own_pid(void)
+{
+    return (uint32_t)sys_call3(SYS_getpid, 0, 0, 0);
+}
+
+static uint32_t own_tid(void)
+{
+    return (uint32_t)sys_call3(SYS_gettid, 0, 0, 0);
+}
+
+/* Not in a child that shares this memory or has inherited it. */
+static bool is_recording(void)
+{
+    if (__atomic_load_n(&agent.state, __ATOMIC_ACQUIRE) != AGENT_RUNNING || crash.slot == NULL)
+        return false;
+    const uint32_t *here = agent.here;
+    return here != NULL && __atomic_load_n(here, __ATOMIC_RELAXED) != 0 && crash.pid == own_pid();
+}
+
+/* Whether the code with this stack pointer was called, however deep, by the handler whose frame is given. */
+static bool is_inside(uint64_t frame, uint64_t stack_pointer)
+{
+    stack_t alternate = {.ss_flags = SS_DISABLE};
+    sys_call3(SYS_sigaltstack, 0, (long)&alternate, 0);
+    uint64_t low = (uint64_t)(uintptr_t)alternate.ss_sp;
+    uint64_t size = (alternate.ss_flags & SS_DISABLE) != 0 ? 0 : alternate.ss_size;
+    bool frame_is_there = frame - low < size;
+    bool code_is_there = stack_pointer - low < size;
+    /* A handler with a stack of its own is called from the thread's, and not the other way round. */
+    if (frame_is_there != code_is_there)
+        return code_is_there;
+    return stack_pointer < frame;
+}
+
+static uint32_t state_of(const struct crash_slot *slot)
+{
+    return __atomic_load_n(&slot->state, __ATOMIC_ACQUIRE);
+}
+
+static bool change_state(struct crash_slot *slot, uint32_t from, uint32_t to)
+{
+    return __atomic_compare_exchange_n(&slot->state, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* Waits until the flusher is done with what is in the slot. */
+static void wait_for_flusher(struct crash_slot *slot)
+{
+    uint64_t end_ns = clock_monotonic_ns() + CRASH_PATIENCE_NS;
+    uint32_t state;
+    while ((state = state_of(slot)) == CRASH_FILLING || state == CRASH_FILLED) {
+        uint64_t now_ns = clock_monotonic_ns();
+        if (now_ns >= end_ns)
+            return;
+        uint64_t left_ns = end_ns - now_ns;
+        futex_wait(&slot->state, state, left_ns < WAIT_STEP_NS ? left_ns : WAIT_STEP_NS);
+    }
+}
+
+/* Whether the handler of the recorded crash is done with it, or never was called. */
+static bool is_over(const struct crash_slot *slot, uint64_t stack_pointer)
+{
+    if ((slot->flags & CRASH_HANDLED) == 0 || slot->tid != own_tid())
+        return false;
+    return !is_inside(slot->handler_frame, stack_pointer);
+}
+
+/* A handler that has done its work raises the signal anew, to die of it. It arrives when the handler has
+ * returned, where the first one struck. */
+static bool is_the_same_again(const struct crash_slot *slot, int signal, const siginfo_t *info,
+                              const greg_t *registers)
+{
+    return slot->number != 0 && info->si_code <= 0 && (uint32_t)info->si_pid == crash.pid &&
+           slot->signal == signal && slot->tid == own_tid() &&
+           slot->general[INSTRUCTION_POINTER] == (uint64_t)registers[REG_RIP] &&
+           slot->general[STACK_POINTER] == (uint64_t)registers[REG_RSP];
+}
+
+/* Takes the slot, to fill it. Returns false when it holds, or comes to hold, what is to be kept. */
+static bool claim(struct crash_slot *slot, int signal, const siginfo_t *info, const greg_t *registers,
+                  bool handled)
+{
+    if (!handled && is_the_same_again(slot, signal, info, registers) &&
+        change_state(slot, CRASH_NONE, CRASH_WRITTEN))
+        return false;
+    while (!change_state(slot, CRASH_NONE, CRASH_FILLING)) {
+        if (state_of(slot) != CRASH_WRITTEN) {
+            if (slot->tid == own_tid()) /* our own handler was interrupted */
+                return false;
+            wait_for_flusher(slot);
+            if (state_of(slot) == CRASH_FILLING || state_of(slot) == CRASH_FILLED)
+                return false; /* for longer than anybody waits */
+            continue;
+        }
+        if (!is_over(slot, (uint64_t)registers[REG_RSP]))
+            return false;
+        change_state(slot, CRASH_WRITTEN, CRASH_NONE);
+    }
+    return true;
+}
+
+static void fill_signal(struct crash_slot *slot, int signal, const siginfo_t *info)
+{
+    bool by_kernel = info->si_code > 0;
+    slot->signal = signal;
+    slot->code = info->si_code;
+    slot->error_number = info->si_errno;
+    slot->fault_address = by_kernel ? (uint64_t)(uintptr_t)info->si_addr : 0;
+    slot->sender_pid = by_kernel ? 0 : (uint32_t)info->si_pid;
+    slot->sender_user_id = by_kernel ? 0 : info->si_uid;
+}
+
+static void fill_registers(struct crash_slot *slot, const mcontext_t *context)
+{
+    for (int i = 0; i < CRASH_GENERAL_REGISTERS; i++)
+        slot->general[i] = (uint64_t)context->gregs[registers_in_order[i]];
+    slot->cpu_flags = (uint64_t)context->gregs[REG_EFL];
+    slot->segments = (uint64_t)context->gregs[REG_CSGSFS];
+    slot->trap_number = (uint64_t)context->gregs[REG_TRAPNO];
+    slot->trap_error = (uint64_t)context->gregs[REG_ERR];
+    sys_call3(SYS_arch_prctl, ARCH_GET_FS, (long)&slot->fs_base, 0);
+    sys_call3(SYS_arch_prctl, ARCH_GET_GS, (long)&slot->gs_base, 0);
+    if (context->fpregs == NULL)
+        return;
+    memcpy(slot->fxsave, context->fpregs, sizeof slot->fxsave);
+    slot->flags |= CRASH_HAS_FXSAVE;
+}
+
+static void fill_thread(struct crash_slot *slot)
+{
+    slot->tid = own_tid();
+    sys_call3(SYS_prctl, PR_GET_NAME, (long)slot->thread_name, 0);
+    const struct ring_header *ring = ring_producer->ring;
+    if (ring == NULL)
+        return;
+    slot->thread = ring->thread;
+    slot->flags |= CRASH_HAS_THREAD;
+}
+
+static void fill(struct crash_slot *slot, int signal, const siginfo_t *info, const mcontext_t *context)
+{
+    slot->flags = 0;
+    slot->number++;
+    fill_thread(slot);
+    fill_signal(slot, signal, info);
+    fill_registers(slot, context);
+    slot->flags |= uncaught_copy(slot, (uint64_t)context->gregs[REG_RSP]);
+    struct clock_reading reading = clock_read();
+    slot->ticks = reading.ticks;
+    slot->monotonic_ns = reading.monotonic_ns;
+    slot->realtime_ns = reading.realtime_ns;
+}
+
+/* Whether one more may be recorded that the program handles. */
+static bool is_handled_too_often(void)
+{
+    if (__atomic_load_n(&crash.handled, __ATOMIC_RELAXED) >= MOST_HANDLED)
+        return true;
+    return __atomic_fetch_add(&crash.handled, 1, __ATOMIC_RELAXED) >= MOST_HANDLED;
+}
+
+/* Returns the number of what was recorded, or 0: nothing was, or something that came before is kept.
+ * `handler_frame` is 0 where the program has no handler. */
+static uint32_t record(int signal, const siginfo_t *info, const mcontext_t *context, uint64_t handler_frame)
+{
+    struct crash_slot *slot = crash.slot;
+    bool handled = handler_frame != 0;
+    if (!claim(slot, signal, info, context->gregs, handled))
+        return 0;
+    if (handled && is_handled_too_often()) {
+        __atomic_store_n(&slot->state, CRASH_NONE, __ATOMIC_RELEASE);
+        return 0;
+    }
+    fill(slot, signal, info, context);
+    slot->handler_frame = handler_frame;
+    if (handled)
+        slot->flags |= CRASH_HANDLED;
+    else
+        ring_settle(ring_producer); /* a hook that it interrupted will not go on */
+    uint32_t number = slot->number;
+    __atomic_store_n(&slot->state, CRASH_FILLED, __ATOMIC_RELEASE);
+    agent_wake_flusher();
+    wait_for_flusher(slot);
+    return number;
+}
+
+/* The crash was none. */
+static void withdraw(struct crash_slot *slot, uint32_t number)
+{
+    if (slot->number != number)
+        return;
+    if (!change_state(slot, CRASH_WRITTEN, CRASH_NONE))
+        change_state(slot, CRASH_FILLED, CRASH_NONE);
+}
+
+void crash_leave(uint64_t stack_pointer)
+{
+    if (is_inside(crash_handler_frame, stack_pointer))
+        return;
+    crash_handler_frame = 0;
+    struct crash_slot *slot = crash.slot;
+    if (is_recording() && (slot->flags & CRASH_HANDLED) != 0 && slot->tid == own_tid())
+        withdraw(slot, slot->number);
+}
+
+/* Whether it was abort() that raised the signal: then the process ends although the handler returns. */
+static bool is_in_abort(int signal, const siginfo_t *info, const mcontext_t *context)
+{
+    if (signal != SIGABRT || info->si_code != SI_TKILL || abort_code == 0)
+        return false;
+    const uint64_t *stack = (const uint64_t *)(uintptr_t)(context->gregs[REG_RSP] & ~7ll);
+    for (int i = 0; i < ABORT_FRAME_WORDS; i++)
+        if (stack[i] - abort_code < ABORT_CODE_BYTES)
+            return true;
+    return false;
+}
+
+static void call_programs_handler(int signal, siginfo_t *info, ucontext_t *context, struct disposition chosen,
+                                  uint32_t number)
+{
+    if ((chosen.flags & SA_RESETHAND) != 0)
+        disposition_reset(signal);
+    uint64_t outer = crash_handler_frame;
+    if (number != 0)
+        crash_handler_frame = (uint64_t)(uintptr_t)__builtin_frame_address(0);
+    chosen.handler(signal, info, context);
+    if (number == 0)
+        return;
+    crash_handler_frame = outer;
+    if (!is_in_abort(signal, info, &context->uc_mcontext))
+        withdraw(crash.slot, number);
+}
+
+/* Whether going on leads to the same signal at once, and from the kernel itself. */
+static bool recurs(int signal, const siginfo_t *info)
+{
+    if (info->si_code <= 0)
+        return false;
+    if (signal == SIGBUS)
+        return info->si_code != KERNEL_ERROR_ASYNCHRONOUS;
+    return signal == SIGSEGV || signal == SIGILL || signal == SIGFPE;
+}
+
+/* What the kernel would have done. */
+static void end_by_default(int signal, siginfo_t *info)
+{
+    disposition_restore_default(signal);
+    if (recurs(signal, info))
+        return;
+    /* Blocked until this handler returns: it ends the process there, with the registers as they were. */
+    long pid = own_pid(), tid = own_tid();
+    if (sys_call6(SYS_rt_tgsigqueueinfo, pid, tid, signal, (long)info, 0, 0) < 0 &&
+        sys_call3(SYS_tgkill, pid, tid, signal) < 0)
+        sys_call3(SYS_exit_group, 128 + signal, 0, 0);
+}
+
+static void on_crash(int signal, siginfo_t *info, void *context)
+{
+    ucontext_t *interrupted = context;
+    struct disposition chosen = disposition_of(signal);
+    bool handled = (uintptr_t)chosen.handler != (uintptr_t)SIG_DFL;
+    if ((uintptr_t)chosen.handler == (uintptr_t)SIG_IGN)
+        return; /* has just been chosen by another thread */
+    uint64_t frame = handled ? (uint64_t)(uintptr_t)__builtin_frame_address(0) : 0;
+    uint32_t number = 0;
+    if (is_recording())
+        number = record(signal, info, &interrupted->uc_mcontext, frame);
+    if (handled)
+        call_programs_handler(signal, info, interrupted, chosen, number);
+    else
+        end_by_default(signal, info);
+}
+
+bool crash_prepare(void)
+{
+    /* dlsym() waits for libc's list of loaded objects, which it must not do later. */
+    crash_abort_message = (uint64_t)(uintptr_t)dlvsym(RTLD_DEFAULT, "__abort_msg", "GLIBC_PRIVATE");
+    abort_code = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "abort");
+    return dispositions_prepare();
+}
+
+void crash_open(struct crash_slot *slot)
+{
+    crash.pid = own_pid();
+    crash.handled = 0;
+    crash.slot = slot;
+}
+
+void crash_watch(void)
+{
+    dispositions_install(on_crash);
+}
+
+void crash_forked(void)
+{
+    crash.slot = NULL;
+    crash_handler_frame = 0;
+    dispositions_forked();
+}
