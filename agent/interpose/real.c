@@ -5,7 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A library that the program has loaded for itself alone is not among those that come after ours. */
+/* What a program may have loaded for one of its plugins alone: then it is not among those after ours. */
+static const char *const runtimes[] = {"libgcc_s.so.1", "libstdc++.so.6", "libc++abi.so.1", "libunwind.so.1"};
+
 static void *in_library(const char *library, const char *name)
 {
     void *handle = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
@@ -22,10 +24,8 @@ void *real_function(const char *name)
 {
     int saved = errno;
     void *function = dlsym(RTLD_NEXT, name);
-    if (function == NULL)
-        function = in_library("libgcc_s.so.1", name);
-    if (function == NULL)
-        function = in_library("libstdc++.so.6", name);
+    for (size_t i = 0; i < sizeof runtimes / sizeof runtimes[0] && function == NULL; i++)
+        function = in_library(runtimes[i], name);
     errno = saved;
     return function;
 }

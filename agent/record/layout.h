@@ -145,7 +145,7 @@ struct ring_header {
 };
 
 /* ---- record ----
- * An event is two words, an entry three:
+ * An event is two words, an entry and a note three:
  *   word 0   clock ticks
  *   word 1   bits 0-47 the function's address, 48-61 stack pointer bits 4-17, 62-63 the kind
  *   word 2   (entry) bits 0-47 the call site's address, 48-63 stack pointer bits 18-33
@@ -157,6 +157,17 @@ enum record_kind {
      * such record counted before were dropped here, if any. In bit 48 whether a third word follows, which
      * means nothing. */
     RECORD_DROPPED = 2,
+    /* No event, but what explains the next ones: bits 0-47 of word 1 are an address, and bits 0-47 of word 2
+     * the enum note_kind. */
+    RECORD_NOTE = 3,
+};
+
+enum note_kind {
+    NOTE_RAISE = 1, /* an exception begins to unwind the stack */
+    NOTE_FORCED,    /* the stack is being unwound without an exception (pthread_exit, cancellation) */
+    NOTE_LAND,      /* it has come to the function with this stack pointer, which cleans up or catches it */
+    NOTE_CATCH,     /* the function with this stack pointer has caught it */
+    NOTE_JUMP,      /* longjmp to the function with the address as its stack pointer */
 };
 
 #define RECORD_ADDRESS_BITS 48
@@ -167,6 +178,7 @@ enum record_kind {
 #define RECORD_SP_UNIT_SHIFT 4
 #define RECORD_ENTRY_WORDS 3u
 #define RECORD_EXIT_WORDS 2u
+#define RECORD_NOTE_WORDS 3u
 
 /* ---- outbox ---- */
 #define OUTBOX_SEGMENT_BYTES (4u << 20)

@@ -204,13 +204,22 @@ static bool take_drops(struct drain *d, struct roster_place *place)
     return true;
 }
 
+/* Makes a batch of the ends of calls that a thread has left open at its own end. */
+static bool take_end(struct drain *d, struct roster_place *place)
+{
+    if (!encode_end(&d->encoder, &place->thread, place->ring->ended_ticks))
+        return false;
+    d->batch = place;
+    return true;
+}
+
 /* One batch of one ring. Returns whether anything moved. */
 static bool drain_ring(struct drain *d, struct roster_place *place, uint64_t now_ns, bool everything)
 {
     enum ring_state state = ring_state(place->ring);
     uint64_t head = __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE);
     if (head == place->thread.position && state == RING_ENDED) {
-        if (take_drops(d, place))
+        if (take_drops(d, place) || take_end(d, place))
             return put_pending(d);
         if (place->announced && !put_thread(d, place, true))
             return false;

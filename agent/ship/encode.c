@@ -22,14 +22,14 @@
 enum { THREAD = 1, RING_BEGIN, RING_END, BASE_TICKS, FIRST_SITE, SITES, DT, OP, MARKS };
 enum { SITE_FUNCTION = 1, SITE_CALL_SITE, SITE_FRAME_DELTA };
 enum { MARK_INDEX = 1, MARK_KIND, MARK_VALUE };
-enum mark { ABANDONED = 1, ORPHAN_EXIT, FRAME_DELTA, DROPPED, CUT, LOST_EXIT };
+enum mark { ABANDONED = 1, ORPHAN_EXIT, FRAME_DELTA, DROPPED, CUT, LOST_EXIT, ELAPSED, UNWOUND };
 
 struct record {
     uint64_t ticks;
     uint64_t address;
     uint64_t sp_low;
-    uint64_t call_site;
-    uint64_t stack_pointer; /* of an entry */
+    uint64_t call_site;     /* of an entry */
+    uint64_t stack_pointer; /* of an entry or a note */
 };
 
 int encode_thread_open(struct encode_thread *thread, uint32_t number, uint64_t started_ticks,
@@ -102,11 +102,17 @@ static void put_site(struct encoder *e, const struct site *site)
     e->new_addresses[e->new_address_count++] = site->call_site;
 }
 
-static inline void put_event(struct encoder *e, struct encode_thread *t, uint64_t ticks, uint64_t op)
+/* Time does not run backwards within a thread; the counters of two cores may differ by a little. */
+static inline uint64_t elapse(struct encode_thread *t, uint64_t ticks)
 {
-    /* Time does not run backwards within a thread; the counters of two cores may differ by a little. */
     uint64_t dt = (int64_t)(ticks - t->last_ticks) > 0 ? ticks - t->last_ticks : 0;
     t->last_ticks += dt;
+    return dt;
+}
+
+static inline void put_event(struct encoder *e, struct encode_thread *t, uint64_t ticks, uint64_t op)
+{
+    uint64_t dt = elapse(t, ticks);
     e->dt_end = put_varint(e->dt_end, dt);
     e->op_end = put_varint(e->op_end, op);
     e->events++;
@@ -121,26 +127,57 @@ static void put_cut_calls(struct encoder *e, struct encode_thread *t)
     }
 }
 
-/* Ends the `count` innermost open calls, which have left no exit: those open across a gap may have
- * returned in it, the others have not. */
-static void end_gone(struct encoder *e, struct encode_thread *t, size_t count)
+static void leave(struct encode_thread *t, size_t calls)
+{
+    t->frames.depth -= calls;
+    if (UNLIKELY(t->gap_depth > t->frames.depth))
+        t->gap_depth = t->frames.depth;
+    raises_left(&t->raises, t->frames.depth);
+}
+
+/* Of the innermost open calls, those that are too deep to be sent; returns how many of `count` are left. */
+static size_t leave_unsent(struct encode_thread *t, size_t count)
 {
     size_t unsent = count < t->cut_depth ? count : (size_t)t->cut_depth;
     t->cut_depth -= unsent;
-    t->frames.depth -= unsent;
-    count -= unsent;
+    leave(t, unsent);
+    return count - unsent;
+}
+
+static void put_elapsed(struct encoder *e, struct encode_thread *t, uint64_t ticks)
+{
+    uint64_t dt = elapse(t, ticks);
+    if (dt != 0)
+        put_mark(e, ELAPSED, dt);
+}
+
+/* Ends the `count` innermost open calls, at `ticks`. */
+static void end_at(struct encoder *e, struct encode_thread *t, size_t count, enum mark how, uint64_t ticks)
+{
+    count = leave_unsent(t, count);
     if (count == 0)
         return;
     put_cut_calls(e, t);
+    put_elapsed(e, t, ticks);
+    put_mark(e, how, count);
+    leave(t, count);
+}
+
+/* Ends the `count` innermost open calls, which have left no exit: those open across a gap may have
+ * returned in it, the others have not. `ticks` is when they ended; the last event's: nobody knows. */
+static void end_gone(struct encoder *e, struct encode_thread *t, size_t count, enum mark how, uint64_t ticks)
+{
     size_t after_gap = t->frames.depth > t->gap_depth ? t->frames.depth - t->gap_depth : 0;
-    size_t abandoned = count < after_gap ? count : after_gap;
-    if (abandoned != 0)
-        put_mark(e, ABANDONED, abandoned);
-    if (count != abandoned)
-        put_mark(e, LOST_EXIT, count - abandoned);
-    t->frames.depth -= count;
-    if (t->gap_depth > t->frames.depth)
-        t->gap_depth = t->frames.depth;
+    size_t ended = count < after_gap ? count : after_gap;
+    end_at(e, t, ended, how, ticks);
+    end_at(e, t, count - ended, LOST_EXIT, t->last_ticks);
+}
+
+/* The same, given that a later event shows that they are gone. */
+static void end_seen_gone(struct encoder *e, struct encode_thread *t, size_t count)
+{
+    enum mark how = raises_unwind(&t->raises, t->frames.depth) ? UNWOUND : ABANDONED;
+    end_gone(e, t, count, how, t->last_ticks);
 }
 
 static void put_gap(struct encoder *e, struct encode_thread *t, uint64_t dropped)
@@ -175,7 +212,7 @@ static int encode_entry(struct encoder *e, struct encode_thread *t, const struct
 {
     struct frames *frames = &t->frames;
     if (UNLIKELY(r->stack_pointer >= frames_innermost(frames)->stack_pointer && frames->depth > 0))
-        end_gone(e, t, frames_gone_at_entry(frames, r->stack_pointer, r->call_site));
+        end_seen_gone(e, t, frames_gone_at_entry(frames, r->stack_pointer, r->call_site));
 
     int64_t delta = (int64_t)(frames_innermost(frames)->stack_pointer - r->stack_pointer);
     int status = push(frames, r);
@@ -211,17 +248,45 @@ static void encode_exit(struct encoder *e, struct encode_thread *t, const struct
             put_mark(e, ORPHAN_EXIT, r->address);
             return;
         }
-        end_gone(e, t, inside);
+        end_seen_gone(e, t, inside);
     }
-    frames->depth--;
-    if (UNLIKELY(t->gap_depth > frames->depth))
-        t->gap_depth = frames->depth;
+    if (UNLIKELY(raises_unwind(&t->raises, frames->depth)))
+        return end_at(e, t, 1, UNWOUND, r->ticks);
     if (UNLIKELY(t->cut_depth != 0)) {
-        t->cut_depth--;
+        leave_unsent(t, 1);
         return;
     }
     put_cut_calls(e, t);
+    leave(t, 1);
     put_event(e, t, r->ticks, 0);
+}
+
+static void encode_note(struct encoder *e, struct encode_thread *t, const struct record *r,
+                        enum note_kind kind)
+{
+    struct frames *frames = &t->frames;
+    switch (kind) {
+    case NOTE_RAISE:
+        raises_push(&t->raises, frames->depth);
+        break;
+    case NOTE_FORCED: /* said again for each call that is unwound */
+        if (!raises_unwind(&t->raises, frames->depth))
+            raises_push(&t->raises, frames->depth);
+        break;
+    case NOTE_LAND:
+        end_gone(e, t, frames_gone_below(frames, r->stack_pointer), UNWOUND, r->ticks);
+        break;
+    case NOTE_CATCH:
+        end_gone(e, t, frames_gone_below(frames, r->stack_pointer), UNWOUND, r->ticks);
+        raises_pop(&t->raises);
+        break;
+    case NOTE_JUMP:
+        end_gone(e, t, frames_gone_below(frames, r->address), ABANDONED, r->ticks);
+        raises_jumped(&t->raises, frames->depth);
+        break;
+    default: /* of a later agent */
+        break;
+    }
 }
 
 static inline struct record read_event(struct ring_words ring, uint64_t position)
@@ -232,6 +297,15 @@ static inline struct record read_event(struct ring_words ring, uint64_t position
         .address = word & RECORD_ADDRESS_MASK,
         .sp_low = word >> RECORD_ADDRESS_BITS & RECORD_SP_LOW_MASK,
     };
+}
+
+static inline void read_third_word(struct record *r, struct ring_words ring, uint64_t position,
+                                   const struct encode_thread *t)
+{
+    uint64_t word = ring.words[(position + 2) & ring.mask];
+    r->call_site = word & RECORD_ADDRESS_MASK;
+    r->stack_pointer = full_stack_pointer(frames_innermost(&t->frames)->stack_pointer, r->sp_low,
+                                          word >> RECORD_ADDRESS_BITS);
 }
 
 /* Encodes the record at `position`. Returns its words, or an error. */
@@ -245,10 +319,7 @@ static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, 
     case RECORD_ENTRY: {
         if (end - position < RECORD_ENTRY_WORDS || r.address == 0)
             return -EBADMSG;
-        uint64_t word = ring.words[(position + 2) & ring.mask];
-        r.call_site = word & RECORD_ADDRESS_MASK;
-        r.stack_pointer = full_stack_pointer(frames_innermost(&t->frames)->stack_pointer, r.sp_low,
-                                             word >> RECORD_ADDRESS_BITS);
+        read_third_word(&r, ring, position, t);
         int status = encode_entry(e, t, &r);
         return status < 0 ? status : (int64_t)RECORD_ENTRY_WORDS;
     }
@@ -264,7 +335,11 @@ static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, 
         return (int64_t)words;
     }
     default:
-        return -EBADMSG;
+        if (end - position < RECORD_NOTE_WORDS)
+            return -EBADMSG;
+        read_third_word(&r, ring, position, t);
+        encode_note(e, t, &r, (enum note_kind)r.call_site);
+        return RECORD_NOTE_WORDS;
     }
 }
 
@@ -286,6 +361,16 @@ bool encode_drops(struct encoder *e, struct encode_thread *t, uint64_t dropped)
         return false;
     begin_batch(e, t);
     put_gap(e, t, dropped - t->dropped);
+    return true;
+}
+
+bool encode_end(struct encoder *e, struct encode_thread *t, uint64_t ended_ticks)
+{
+    size_t open = t->frames.depth;
+    if (open == 0)
+        return false;
+    begin_batch(e, t);
+    end_gone(e, t, open, raises_unwind(&t->raises, open) ? UNWOUND : ABANDONED, ended_ticks);
     return true;
 }
 

@@ -12,6 +12,7 @@
 
 #include "agent/ship/frames.h"
 #include "agent/ship/proto.h"
+#include "agent/ship/raises.h"
 #include "agent/ship/sites.h"
 
 /* An encoded EventBatch is smaller than this. */
@@ -30,6 +31,7 @@ struct encode_thread {
     uint64_t cut_calls; /* calls left out since the last event sent */
     uint64_t dropped;   /* events dropped, as far as the marks sent have told */
     size_t gap_depth;   /* this many of the outermost open calls were open when events were dropped */
+    struct raises raises;
 };
 
 int encode_thread_open(struct encode_thread *thread, uint32_t number, uint64_t started_ticks,
@@ -71,6 +73,10 @@ int64_t encode_records(struct encoder *encoder, struct encode_thread *thread, st
 /* Tells of events dropped that no record tells of, in a batch of their own: `dropped` is how many there have
  * been since the ring got its thread. Returns false, with no batch, when there are none. */
 bool encode_drops(struct encoder *encoder, struct encode_thread *thread, uint64_t dropped);
+
+/* Ends what is open on a thread that has ended, in a batch of its own. Returns false, with no batch, when
+ * nothing is. */
+bool encode_end(struct encoder *encoder, struct encode_thread *thread, uint64_t ended_ticks);
 
 /* Gives up the records from thread->position to `end`, which cannot be read: they count as one event
  * dropped. Follows encode_records() with the same batch. */

@@ -63,3 +63,18 @@ size_t frames_inside_exit(const struct frames *frames, uint64_t function, uint64
     /* No call of this function at this very stack pointer: one whose frame has grown since (alloca). */
     return nearest == 0 ? SIZE_MAX : frames->depth - nearest;
 }
+
+size_t frames_gone_below(const struct frames *frames, uint64_t stack_pointer)
+{
+    uint64_t base = frames->open[0].stack_pointer;
+    bool to_own_stack = stack_pointer <= base;
+    size_t depth = frames->depth;
+    for (; depth > 0; depth--) {
+        uint64_t own = frames->open[depth].stack_pointer;
+        bool on_own_stack = own <= base;
+        /* Calls on a signal handler's stack were made after all those on the thread's own. */
+        if (on_own_stack == to_own_stack ? own >= stack_pointer : on_own_stack)
+            break;
+    }
+    return frames->depth - depth;
+}

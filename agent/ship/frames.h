@@ -45,6 +45,10 @@ size_t frames_gone_at_entry(const struct frames *frames, uint64_t stack_pointer,
  * `sp_low` are the bits of the stack pointer that an exit record has. */
 size_t frames_inside_exit(const struct frames *frames, uint64_t function, uint64_t sp_low);
 
+/* How many of the innermost calls are gone when the function with this stack pointer goes on after a jump or
+ * a catch. */
+size_t frames_gone_below(const struct frames *frames, uint64_t stack_pointer);
+
 static inline uint64_t frames_sp_low(uint64_t stack_pointer)
 {
     return (stack_pointer >> RECORD_SP_UNIT_SHIFT) & RECORD_SP_LOW_MASK;

@@ -12,6 +12,8 @@ enum mark_kind {
     MARK_DROPPED = 4,
     MARK_CUT = 5,
     MARK_LOST_EXIT = 6,
+    MARK_ELAPSED = 7,
+    MARK_UNWOUND = 8,
 };
 
 struct mark {

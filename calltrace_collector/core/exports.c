@@ -76,17 +76,17 @@ static void put_functions(struct exported *exported, const struct functions *fun
     struct ct_chunk *info = &exported->info;
     info->functions = 0;
     for (uint32_t i = 0; i < functions->count; i++)
-        info->functions += functions->slots[i].completed > functions->slots[i].chunk_start;
+        info->functions += functions_chunk_calls(&functions->slots[i]) != 0;
     set_pointers(exported);
 
     uint64_t *max_ticks = (uint64_t *)info->function_max_ticks;
     uint32_t *function = (uint32_t *)info->function, *calls = (uint32_t *)info->function_calls;
     for (uint32_t i = 0; i < functions->count; i++) {
         const struct function_sums *slot = &functions->slots[i];
-        if (slot->completed == slot->chunk_start)
+        if (!functions_chunk_calls(slot))
             continue;
         *function++ = slot->function;
-        *calls++ = (uint32_t)(slot->completed - slot->chunk_start);
+        *calls++ = functions_chunk_calls(slot);
         *max_ticks++ = slot->chunk_max_ticks;
     }
 }

@@ -11,6 +11,13 @@ struct level {
 static int check_ticks(struct forecast *forecast, const struct batch *batch)
 {
     uint64_t any = 0, wide = 0, sum = batch->base_ticks;
+    for (uint32_t i = 0; i < batch->mark_count; i++) {
+        if (batch->marks[i].kind != MARK_ELAPSED)
+            continue;
+        if (__builtin_add_overflow(sum, batch->marks[i].value, &sum))
+            return CT_ERANGE;
+        wide += batch->marks[i].value > UINT16_MAX;
+    }
     for (uint32_t i = 0; i < batch->events; i++) {
         any |= batch->dt[i];
         wide += batch->dt[i] > UINT16_MAX;
@@ -48,12 +55,21 @@ static void follow(struct level *level, const uint32_t *op, uint32_t from, uint3
     *level = (struct level){now, lowest, peak};
 }
 
+/* Whether the mark after this one says what ended here. */
+static bool ends_calls(const struct batch *batch, const struct mark *mark)
+{
+    const struct mark *next = mark + 1;
+    return next < batch->marks + batch->mark_count && next->index == mark->index &&
+           (next->kind == MARK_ABANDONED || next->kind == MARK_LOST_EXIT || next->kind == MARK_UNWOUND);
+}
+
 static int check_mark(struct forecast *forecast, const struct batch *batch, const struct mark *mark,
                       struct level *level)
 {
     switch (mark->kind) {
     case MARK_ABANDONED:
     case MARK_LOST_EXIT:
+    case MARK_UNWOUND:
         if (mark->value == 0)
             return CT_ERANGE;
         if (level->lowest < 0 || mark->value > (uint64_t)level->now)
@@ -62,6 +78,8 @@ static int check_mark(struct forecast *forecast, const struct batch *batch, cons
         level->lowest = level->now < level->lowest ? level->now : level->lowest;
         forecast->forced += mark->value;
         return 0;
+    case MARK_ELAPSED:
+        return mark->value && ends_calls(batch, mark) ? 0 : CT_ERANGE;
     case MARK_FRAME_DELTA:
         return mark->index < batch->events && batch->op[mark->index] ? 0 : CT_ERANGE;
     case MARK_ORPHAN_EXIT:

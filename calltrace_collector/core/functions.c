@@ -1,4 +1,4 @@
-/* Sums over the completed calls of each function of a thread, and a histogram of their durations. */
+/* Sums over the calls of each function of a thread that have ended, and a histogram of their durations. */
 #include "calltrace_collector/core/functions.h"
 
 #include <stdlib.h>
@@ -74,7 +74,7 @@ void functions_trim(struct functions *functions)
 void functions_begin_chunk(struct functions *functions)
 {
     for (uint32_t i = 0; i < functions->count; i++) {
-        functions->slots[i].chunk_start = functions->slots[i].completed;
+        functions->slots[i].chunk_start = (uint32_t)functions->slots[i].ended;
         functions->slots[i].chunk_max_ticks = 0;
     }
 }

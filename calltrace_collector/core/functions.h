@@ -1,4 +1,4 @@
-/* Sums over the completed calls of each function of a thread, and a histogram of their durations. */
+/* Sums over the calls of each function of a thread that have ended, and a histogram of their durations. */
 #ifndef CALLTRACE_CORE_FUNCTIONS_H
 #define CALLTRACE_CORE_FUNCTIONS_H
 
@@ -7,13 +7,14 @@
 
 /* A cache line. */
 struct function_sums {
-    uint64_t completed;   /* calls */
+    uint64_t ended;       /* calls, the lost ones included */
     uint64_t total_ticks; /* of outermost activations */
     uint64_t self_ticks;
-    uint64_t min_ticks; /* UINT64_MAX: none completed */
+    uint64_t min_ticks; /* UINT64_MAX: none ended */
     uint64_t max_ticks;
-    uint64_t chunk_start;     /* `completed` when the growing chunk began */
-    uint64_t chunk_max_ticks; /* longest duration since then */
+    uint64_t chunk_max_ticks; /* longest duration since the growing chunk began */
+    uint32_t chunk_start;     /* `ended` when it began, modulo 2^32 */
+    uint32_t lost;            /* of those ended, how many have no duration */
     uint32_t active;          /* open calls */
     uint32_t function;
 };
@@ -54,21 +55,48 @@ static inline void functions_enter(struct functions *functions, uint32_t slot)
     functions->slots[slot].active++;
 }
 
+/* An end of which it is known only that it was no earlier than after `at_least` ticks: enough to find the
+ * call's chunk by. */
+static inline void functions_end_lost(struct functions *functions, uint32_t number, uint64_t at_least)
+{
+    struct function_sums *slot = &functions->slots[number];
+    slot->ended++;
+    slot->lost++;
+    slot->active--;
+    if (at_least > slot->chunk_max_ticks)
+        slot->chunk_max_ticks = at_least;
+}
+
+/* A restored slot counts its open calls as lost ones: here is one of them. */
+static inline void functions_restore_open(struct functions *functions, uint32_t slot)
+{
+    if (functions->slots[slot].lost) {
+        functions->slots[slot].ended--;
+        functions->slots[slot].lost--;
+    }
+    functions->slots[slot].active++;
+}
+
+/* How many calls have ended since the growing chunk began. */
+static inline uint32_t functions_chunk_calls(const struct function_sums *slot)
+{
+    return (uint32_t)slot->ended - slot->chunk_start;
+}
+
 static inline void functions_end(struct functions *functions, uint32_t number, uint64_t duration,
                                  uint64_t self)
 {
     struct function_sums *slot = &functions->slots[number];
-    slot->completed++;
+    slot->ended++;
     slot->self_ticks += self;
     if (--slot->active == 0)
         slot->total_ticks += duration;
     if (duration < slot->min_ticks)
         slot->min_ticks = duration;
-    if (duration > slot->chunk_max_ticks) {
+    if (duration > slot->chunk_max_ticks)
         slot->chunk_max_ticks = duration;
-        if (duration > slot->max_ticks)
-            slot->max_ticks = duration;
-    }
+    if (duration > slot->max_ticks)
+        slot->max_ticks = duration;
     histogram_add(&functions->histograms[number], &functions->octaves, duration, 1);
 }
 

@@ -57,11 +57,11 @@ static uint8_t *put_function(uint8_t *at, const struct functions *functions, uin
 {
     const struct function_sums *slot = &functions->slots[number];
     at = varint_write(at, slot->function);
-    at = varint_write(at, slot->completed + slot->active);
-    at = varint_write(at, slot->completed);
+    at = varint_write(at, slot->ended + slot->active);
+    at = varint_write(at, slot->ended - slot->lost);
     at = varint_write(at, slot->total_ticks);
     at = varint_write(at, slot->self_ticks);
-    at = varint_write(at, slot->completed ? slot->min_ticks : 0);
+    at = varint_write(at, slot->ended > slot->lost ? slot->min_ticks : 0);
     at = varint_write(at, slot->max_ticks);
     return put_histogram(at, &functions->octaves, &functions->histograms[number]);
 }
@@ -77,7 +77,7 @@ static size_t largest_size(const struct thread *thread)
 
 static bool is_used(const struct function_sums *slot)
 {
-    return slot->completed || slot->active;
+    return slot->ended || slot->active;
 }
 
 static uint8_t *put_profile(uint8_t *at, const struct thread *thread)
@@ -232,7 +232,11 @@ static int restore_function(struct functions *functions, struct reader *bytes, u
         return CT_EMALFORMED; /* the same function twice */
 
     struct function_sums *slot = &functions->slots[slots];
-    slot->completed = slot->chunk_start = stored.completed;
+    if (stored.calls - stored.completed > UINT32_MAX)
+        return CT_EMALFORMED;
+    /* Its open calls are put right with the stack. */
+    slot->ended = stored.calls;
+    slot->lost = (uint32_t)(stored.calls - stored.completed);
     slot->total_ticks = stored.total_ticks;
     slot->self_ticks = stored.self_ticks;
     slot->min_ticks = stored.completed ? stored.min_ticks : UINT64_MAX;

@@ -37,7 +37,7 @@ static int restore_stack(struct thread *thread, const struct ct_trace *trace, co
             open->flags |= FRAME_FOLDED;
         }
         thread->contexts.nodes[open->context].completed--;
-        functions_enter(&thread->functions, open->slot);
+        functions_restore_open(&thread->functions, open->slot);
         thread->cut_frames += (open->flags & FRAME_CUT) != 0;
     }
     return 0;
@@ -57,6 +57,7 @@ static int restore(struct thread *thread, const struct ct_trace *trace, const st
     thread->cut = state->cut;
     thread->folded = state->folded;
     status = restore_stack(thread, trace, frames);
+    functions_begin_chunk(&thread->functions);
     chunk_begin(&thread->chunk, state->next_chunk, thread->depth, thread->last_ticks, thread->calls + 1);
     return status;
 }

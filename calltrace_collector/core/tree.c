@@ -57,24 +57,40 @@ static uint8_t __attribute__((noinline)) flagged_status(struct thread *thread, c
     return status == CT_RETURNED ? CT_CUT : status;
 }
 
+/* Of a call whose end is not known there is no duration to add to any sum. */
+static void __attribute__((noinline)) count_lost(struct thread *thread, const struct open_call *open,
+                                                 uint64_t at_least)
+{
+    thread->contexts.nodes[open->context].completed++;
+    functions_end_lost(&thread->functions, open->slot, at_least);
+}
+
+static inline void count_call(struct thread *thread, const struct open_call *open, uint64_t duration,
+                              uint64_t self)
+{
+    struct context *context = &thread->contexts.nodes[open->context];
+    context->completed++;
+    context->self_ticks += self;
+    /* Of a folded call, the caller's duration will be counted, which includes this. */
+    if (!__builtin_expect(open->flags & FRAME_FOLDED, 0))
+        context->total_ticks += duration;
+    functions_end(&thread->functions, open->slot, duration, self);
+}
+
 static inline void end_call(struct ct_trace *trace, struct thread *thread, uint64_t tail, uint8_t status)
 {
     struct open_call *open = &thread->stack[thread->depth--];
-    struct context *context = &thread->contexts.nodes[open->context];
 
     thread->last_ticks += tail;
     uint64_t duration = thread->last_ticks - open->start_ticks;
     uint64_t self = duration - open->child_ticks;
     open[-1].child_ticks += duration;
-    context->completed++;
-    context->self_ticks += self;
-    context->total_ticks += duration;
-    if (__builtin_expect(open->flags, 0)) {
-        if (open->flags & FRAME_FOLDED)
-            context->total_ticks -= duration; /* the caller's will include it */
+    if (__builtin_expect(open->flags, 0))
         status = flagged_status(thread, open, status);
-    }
-    functions_end(&thread->functions, open->slot, duration, self);
+    if (__builtin_expect(status == CT_LOST, 0))
+        count_lost(thread, open, duration);
+    else
+        count_call(thread, open, duration, self);
     if (__builtin_expect(open->call < thread->chunk.first_call, 0)) {
         add_late_row(thread, open, self);
         chunk_end(&thread->chunk, tail, status);
@@ -108,10 +124,12 @@ static void add_loss(struct ct_trace *trace, const struct thread *thread, const 
                                });
 }
 
-static void end_calls(struct ct_trace *trace, struct thread *thread, uint64_t count, uint8_t status)
+/* The innermost of them `tail` ticks after the event before. */
+static void end_calls(struct ct_trace *trace, struct thread *thread, uint64_t count, uint64_t tail,
+                      uint8_t status)
 {
-    while (count--)
-        end_call(trace, thread, 0, status);
+    for (; count; count--, tail = 0)
+        end_call(trace, thread, tail, status);
 }
 
 static void cut(struct thread *thread, uint64_t calls)
@@ -124,15 +142,19 @@ static void cut(struct thread *thread, uint64_t calls)
     }
 }
 
-/* All but FRAME_DELTA. */
-static void apply_mark(struct ct_trace *trace, struct thread *thread, const struct mark *mark)
+/* All but FRAME_DELTA and ELAPSED, of which `elapsed` are the ticks. */
+static void apply_mark(struct ct_trace *trace, struct thread *thread, const struct mark *mark,
+                       uint64_t elapsed)
 {
     switch (mark->kind) {
     case MARK_ABANDONED:
-        end_calls(trace, thread, mark->value, CT_ABANDONED);
+        end_calls(trace, thread, mark->value, elapsed, CT_ABANDONED);
+        break;
+    case MARK_UNWOUND:
+        end_calls(trace, thread, mark->value, elapsed, CT_UNWOUND);
         break;
     case MARK_LOST_EXIT:
-        end_calls(trace, thread, mark->value, CT_LOST);
+        end_calls(trace, thread, mark->value, elapsed, CT_LOST);
         break;
     case MARK_ORPHAN_EXIT:
         thread->orphan_exits++;
@@ -156,13 +178,16 @@ void tree_apply(struct ct_trace *trace, struct thread *thread, const struct batc
     for (uint32_t i = 0; i < batch->mark_count;) {
         uint32_t index = batch->marks[i].index;
         const struct mark *delta = NULL;
+        uint64_t elapsed = 0;
         apply_events(trace, thread, batch, done, index);
         done = index;
         for (; i < batch->mark_count && batch->marks[i].index == index; i++) {
-            if (batch->marks[i].kind == MARK_FRAME_DELTA)
-                delta = &batch->marks[i];
-            else
-                apply_mark(trace, thread, &batch->marks[i]);
+            const struct mark *mark = &batch->marks[i];
+            if (mark->kind == MARK_FRAME_DELTA)
+                delta = mark;
+            else if (mark->kind != MARK_ELAPSED)
+                apply_mark(trace, thread, mark, elapsed);
+            elapsed = mark->kind == MARK_ELAPSED ? mark->value : 0;
         }
         if (delta) {
             enter_call(trace, thread, batch->op[index] - 1, batch->dt[index], delta->value);

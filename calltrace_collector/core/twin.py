@@ -6,6 +6,7 @@ method with the core. It is slow, and meant for small traces.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,8 +15,10 @@ from calltrace_collector.core.trace import Limits
 
 __all__ = ["Call", "FunctionSums", "Refused", "Twin", "TwinThread"]
 
-RETURNED, ABANDONED, OPEN, CUT, LOST = 0, 2, 3, 5, 6
-MARK_ABANDONED, MARK_ORPHAN_EXIT, MARK_FRAME_DELTA, MARK_DROPPED, MARK_CUT, MARK_LOST_EXIT = range(1, 7)
+RETURNED, UNWOUND, ABANDONED, OPEN, CUT, LOST = 0, 1, 2, 3, 5, 6
+MARK_ABANDONED, MARK_ORPHAN_EXIT, MARK_FRAME_DELTA, MARK_DROPPED = range(1, 5)
+MARK_CUT, MARK_LOST_EXIT, MARK_ELAPSED, MARK_UNWOUND = range(5, 9)
+ENDINGS = {MARK_ABANDONED: ABANDONED, MARK_LOST_EXIT: LOST, MARK_UNWOUND: UNWOUND}
 WORD = 2**64
 
 
@@ -102,7 +105,7 @@ class Call:
 
 @dataclass(slots=True)
 class FunctionSums:
-    """The sums of a function on a thread, and the durations of its completed calls."""
+    """The sums of a function on a thread, and the durations of its calls that have one."""
 
     calls: int = 0
     total_ticks: int = 0
@@ -167,8 +170,9 @@ class TwinThread:
             path_of[call.call] = path
             context = sums.setdefault(path, [0, 0, 0])
             context[0] += 1
-            context[1] += 0 if is_folded else call.duration_ticks
-            context[2] += call.self_ticks
+            if call.status != LOST:
+                context[1] += 0 if is_folded else call.duration_ticks
+                context[2] += call.self_ticks
         return sums, folded
 
     def functions(self) -> dict[int, FunctionSums]:
@@ -177,9 +181,9 @@ class TwinThread:
         for call in self.calls:
             function = sums.setdefault(call.function, FunctionSums())
             function.calls += 1
-            function.self_ticks += call.self_ticks
-            if call.status == OPEN:
+            if call.status in {OPEN, LOST}:
                 continue
+            function.self_ticks += call.self_ticks
             function.durations.append(call.duration_ticks)
             if not _is_recursive(call):
                 function.total_ticks += call.duration_ticks
@@ -255,9 +259,11 @@ class Twin:
     def _apply_mark(self, number: int, mark: Mark) -> None:
         thread = self.threads[number]
         innermost = thread.stack[-1] if thread.stack else None
-        if mark.kind in {MARK_ABANDONED, MARK_LOST_EXIT}:
+        if mark.kind == MARK_ELAPSED:
+            thread.last_ticks += mark.value
+        elif mark.kind in ENDINGS:
             for _ in range(mark.value):
-                thread.end(ABANDONED if mark.kind == MARK_ABANDONED else LOST)
+                thread.end(ENDINGS[mark.kind])
         elif mark.kind == MARK_CUT:
             thread.cut += mark.value
             if innermost:
@@ -276,7 +282,8 @@ class Twin:
             raise Refused("thread")
         if batch.ring_begin != thread.ring_end or batch.base_ticks != thread.last_ticks:
             raise Refused("order")
-        if batch.ring_end < batch.ring_begin or thread.last_ticks + sum(batch.dt) >= WORD:
+        elapsed = sum(mark.value for mark in batch.marks if mark.kind == MARK_ELAPSED)
+        if batch.ring_end < batch.ring_begin or thread.last_ticks + sum(batch.dt) + elapsed >= WORD:
             raise Refused("range")
         if len(batch.dt) != len(batch.op):
             raise Refused("columns")
@@ -284,6 +291,11 @@ class Twin:
         indices = [mark.index for mark in batch.marks]
         if indices != sorted(indices) or any(index > len(batch.dt) for index in indices):
             raise Refused("marks")
+        for mark, after in itertools.zip_longest(batch.marks, batch.marks[1:]):
+            if mark.kind == MARK_ELAPSED and not (
+                after and after.index == mark.index and after.kind in ENDINGS
+            ):
+                raise Refused("mark")
         self._check_depth(batch, len(thread.stack))
 
     def _check_sites(self, batch: Batch) -> None:
@@ -315,13 +327,13 @@ class Twin:
 
 def _calls_ended(mark: Mark, depth: int, batch: Batch) -> int:
     """How many calls a mark ends, after checking it."""
-    if not MARK_ABANDONED <= mark.kind <= MARK_LOST_EXIT:
+    if not MARK_ABANDONED <= mark.kind <= MARK_UNWOUND:
         raise Refused("mark")
     if mark.kind == MARK_FRAME_DELTA and (mark.index == len(batch.dt) or not batch.op[mark.index]):
         raise Refused("mark")
-    if mark.kind in {MARK_ABANDONED, MARK_DROPPED, MARK_CUT, MARK_LOST_EXIT} and not mark.value:
+    if mark.kind not in {MARK_ORPHAN_EXIT, MARK_FRAME_DELTA} and not mark.value:
         raise Refused("mark")
-    if mark.kind not in {MARK_ABANDONED, MARK_LOST_EXIT}:
+    if mark.kind not in ENDINGS:
         return 0
     if mark.value > depth:
         raise Refused("stack")

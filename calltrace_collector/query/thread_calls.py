@@ -15,6 +15,7 @@ from calltrace_collector.store.reader import Reader
 from calltrace_collector.store.records import Chunk, ChunkHead
 
 OPEN = list(CallStatus).index(CallStatus.OPEN)
+LOST = list(CallStatus).index(CallStatus.LOST)
 
 # A row is about 45 bytes.
 _OWN_ROWS_KEPT = 1 << 18

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calltrace_collector.query.calls import Block
 from calltrace_collector.query.recording import Recording
-from calltrace_collector.query.thread_calls import OPEN
+from calltrace_collector.query.thread_calls import LOST, OPEN
 
 THREAD_SHIFT = 40
 """A call's number within the process: that of the thread, shifted by this, and that within the thread."""
@@ -53,12 +53,12 @@ class CallLines:
             self_ns.tolist(),
             rows.status[hits].tolist(),
         )
-        of_site, ends = self._of_site, self._ends
+        of_site, ends, endless = self._of_site, self._ends, (OPEN, LOST)
         for site in np.unique(rows.site[hits]).tolist():
             if site not in of_site:
                 of_site[site] = self._site_fields(site)
         for call, parent, depth, site, start, duration, self_time, status in zip(*columns, strict=True):
-            times = f'{duration},"self_ns":{self_time}' if status != OPEN else 'null,"self_ns":null'
+            times = f'{duration},"self_ns":{self_time}' if status not in endless else 'null,"self_ns":null'
             yield (
                 f'{{"call":{first + call},"parent":{first + parent if parent else "null"}{head}{depth},'
                 f'{of_site[site]}"start_ns":{start},"duration_ns":{times},{ends[status]}'

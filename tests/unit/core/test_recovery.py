@@ -14,8 +14,9 @@ from calltrace_collector.core.trace import Trace
 
 RING_WORDS = 1 << 13
 BASE = 0x7FFF_FFF0_0000
-RETURNED, ABANDONED, OPEN = 0, 2, 3
-ENTRY, EXIT = 0, 1
+RETURNED, UNWOUND, ABANDONED, OPEN = 0, 1, 2, 3
+ENTRY, EXIT, NOTE = 0, 1, 3
+RAISE, LAND, CATCH, JUMP = 1, 3, 4, 5
 
 
 @dataclass
@@ -48,6 +49,10 @@ class Program:
         self.calls.append([function, parent, OPEN, len(self.frames)])
         self.frames.append(Frame(len(self.calls), function, call_site, stack_pointer))
 
+    def note(self, kind: int, address: int, stack_pointer: int) -> None:
+        self._event(NOTE, address, stack_pointer)
+        self.words.append(kind | ((stack_pointer >> 18) & 0xFFFF) << 48)
+
     def call(self) -> None:
         """An ordinary call, with a frame of any size; recursion often."""
         caller = self.frames[-1] if self.frames else None
@@ -72,25 +77,78 @@ class Program:
             self._event(EXIT, frame.function, frame.stack_pointer - grown)
             self.calls[frame.call - 1][2] = RETURNED
 
-    def jump(self) -> None:
-        """A longjmp over some frames, after which the one that was jumped into calls again."""
-        count = self.chance.randrange(1, 4)
-        # A function that is inlined has no frame of its own to be called again in the place of.
-        if (
+    def can_leave(self, count: int) -> bool:
+        """Whether the innermost calls can be left at once: what is inlined has no frame of its own."""
+        return (
             len(self.frames) > count
             and self.frames[-count].stack_pointer < self.frames[-count - 1].stack_pointer
-        ):
-            gone = self.frames[-count:]
-            del self.frames[-count:]
-            for frame in gone:
-                self.calls[frame.call - 1][2] = ABANDONED
+        )
+
+    def give_up(self, count: int, status: int) -> list[Frame]:
+        gone = self.frames[len(self.frames) - count :]
+        del self.frames[len(self.frames) - count :]
+        for frame in gone:
+            self.calls[frame.call - 1][2] = status
+        return gone
+
+    def jump(self) -> None:
+        """A jump over some frames that is not longjmp's; the one that was jumped into calls again."""
+        count = self.chance.randrange(1, 4)
+        if self.can_leave(count):
+            gone = self.give_up(count, ABANDONED)
             self.enter(0x401300, 0x600000 + len(self.calls), gone[0].stack_pointer)
+
+    def longjmp(self) -> None:
+        count = self.chance.randrange(1, 4)
+        if self.can_leave(count):
+            self.give_up(count, ABANDONED)
+            self.note(JUMP, self.frames[-1].stack_pointer, BASE - 8000)
+
+    def throw(self) -> None:
+        """An exception: some functions clean up, with an exit hook (gcc) or without, and make calls."""
+        count = self.chance.randrange(0, 5)
+        if count and not self.can_leave(count) or not self.frames:
+            return
+        self.note(RAISE, 0, self.frames[-1].stack_pointer - 64)
+        below = 0
+        for _ in range(count):
+            frame = self.frames[-1]
+            if self.chance.random() < 0.5 and frame.stack_pointer > below:
+                self.note(LAND, 0, frame.stack_pointer)
+                if self.chance.random() < 0.5:
+                    self.cleanup()
+                if self.chance.random() < 0.5:
+                    self._event(EXIT, frame.function, frame.stack_pointer)
+            below = frame.stack_pointer
+            self.give_up(1, UNWOUND)
+        self.note(CATCH, 0, self.frames[-1].stack_pointer)
+
+    def cleanup(self) -> None:
+        """A destructor, which may throw and catch an exception of its own."""
+        self.enter(0x401F00, 0x700000, self.frames[-1].stack_pointer - 48)
+        if self.chance.random() < 0.3:
+            self.enter(0x401E00, 0x700100, self.frames[-1].stack_pointer - 4800)
+            self.note(RAISE, 0, self.frames[-1].stack_pointer - 64)
+            self.give_up(1, UNWOUND)
+            self.note(CATCH, 0, self.frames[-1].stack_pointer)
+        frame = self.frames.pop()
+        self._event(EXIT, frame.function, frame.stack_pointer)
+        self.calls[frame.call - 1][2] = RETURNED
 
 
 def run(seed: int) -> Program:
     program = Program(random.Random(seed))
-    steps = [program.call] * 5 + [program.leave] * 5 + [program.inline, program.jump]
-    while len(program.words) < RING_WORDS - 8 and len(program.calls) < 400:
+    steps = (
+        [program.call] * 5
+        + [program.leave] * 5
+        + [
+            program.inline,
+            program.jump,
+            program.longjmp,
+            program.throw,
+        ]
+    )
+    while len(program.words) < RING_WORDS - 200 and len(program.calls) < 400:
         program.chance.choice(steps)()
     return program
 

@@ -10,7 +10,7 @@ from calltrace_collector.core import Limits
 from tests.unit.core.world import Action, World
 
 KINDS = (
-    ["enter"] * 8 + ["exit"] * 6 + ["abandon", "lose", "move", "orphan", "drop", "cut", "dive", "rise"]
+    ["enter"] * 8 + ["exit"] * 6 + ["abandon", "lose", "unwind", "move", "orphan", "drop", "cut", "dive", "rise"]
     + ["thread", "send", "send", "flush", "clean", "restart", "forget"]
 )  # fmt: skip
 TICKS = [0, 1, 15, 16, 17, 31, 255, 256, 65_535, 65_536, 70_000, 2**24 + 3, 2**40]
@@ -57,8 +57,8 @@ def test_every_way_to_end() -> None:
     """Also of calls with cut callees, whether their chunk is still growing or not."""
     for chunk_rows in (1, 100):
         world = World(Limits(chunk_rows=chunk_rows))
-        for how in ("exit", "abandon", "lose"):
+        for how in ("exit", "abandon", "lose", "unwind"):
             world.act([("enter", 1, 10), ("cut", 0, 0), ("cut", 1, 0), (how, 0, 5)])
             world.act([("enter", 1, 10), ("enter", 2, 1), ("cut", 2, 0), (how, 0, 5), (how, 0, 5)])
         world.check()
-        assert [call.status for call in world.twin.threads[0].calls] == [5, 0, 5, 2, 2, 2, 6, 6, 6]
+        assert [call.status for call in world.twin.threads[0].calls] == [5, 0, 5, 2, 2, 2, 6, 6, 6, 1, 1, 1]

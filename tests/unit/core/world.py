@@ -23,6 +23,7 @@ from calltrace_collector.core import (
 from calltrace_collector.core.twin import OPEN, Call, FunctionSums, Twin, TwinThread
 from calltrace_collector.wire._pb.calltrace.v1 import events_pb2
 
+ELAPSED = 7  # Mark.Kind
 STARTED, STACK_BASE = 1_000, 0x7FFF_0000
 THREADS = 3
 
@@ -238,9 +239,11 @@ def _add_event(pending: Pending, kind: str, number: int, dt: int) -> None:
         pending.calls.append(None)
         pending.dt.append(dt)
         pending.depth -= 1
-    elif kind in {"abandon", "lose"} and pending.depth:
+    elif kind in {"abandon", "lose", "unwind"} and pending.depth:
         ended = 1 + number * 3 % pending.depth
-        pending.marks.append((index, 1 if kind == "abandon" else 6, ended))
+        if dt % 3:
+            pending.marks.append((index, ELAPSED, dt))
+        pending.marks.append((index, {"abandon": 1, "lose": 6, "unwind": 8}[kind], ended))
         pending.depth -= ended
     elif kind == "move":
         pending.marks.append((index, 3, dt * 16 - number & 2**64 - 1))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from calltrace_collector.core.twin import OPEN, Call
+from calltrace_collector.core.twin import LOST, OPEN, Call
 from calltrace_collector.model.process import CallStatus
 from calltrace_collector.query.calls import Search
 from calltrace_collector.query.filters import CallFilter
@@ -40,8 +40,8 @@ def expected(synthetic: Synthetic, call: Call, thread: int) -> dict[str, Any]:
             "line": synthetic.line(call),
         },
         "start_ns": start_ns,
-        "duration_ns": None if call.status == OPEN else duration_ns,
-        "self_ns": None if call.status == OPEN else min(duration_ns, call.self_ticks // TICKS_PER_NS),
+        "duration_ns": None if call.status in (LOST, OPEN) else duration_ns,
+        "self_ns": None if call.status in (LOST, OPEN) else min(duration_ns, call.self_ticks // TICKS_PER_NS),
         "status": list(CallStatus)[call.status].value,
         "arguments": [],
         "return_value": None,

@@ -88,7 +88,7 @@ def test_all_of_it(process: Synthetic, reader: Reader) -> None:
         "       0 ns        leaf  [left without a return]",
         "               ! 1,234 events dropped here, 1 exit without an entry",
         "      12 ns    work  [deeper calls not recorded]",
-        "       0 ns    work  [its end was dropped]",
+        ">      0 ns    work  [its end was dropped]",
         "",
         "thread 1 worker 1  tid 101, 4 calls",
         "      10 ns  work",

@@ -75,9 +75,9 @@ class Mark(_message.Message):
         KIND_UNSPECIFIED: Mark._Kind.ValueType  # 0
         """Never sent; a decoder refuses it, as it refuses numbers it does not know."""
         ABANDONED: Mark._Kind.ValueType  # 1
-        """The `value` innermost open calls are gone without having run their exit hook (longjmp, or an
-        exception through code whose compiler emits no exit hook). They ended after the event before
-        `index` and before the event at `index`. 1 <= value <= number of open calls.
+        """The `value` innermost open calls are gone without having run their exit hook (longjmp). They ended
+        after the event before `index` and before the event at `index`; where an ELAPSED stands before the mark,
+        right then. 1 <= value <= number of open calls.
         """
         ORPHAN_EXIT: Mark._Kind.ValueType  # 2
         """An exit from the function at address `value`, which has no open call: its entry happened before
@@ -99,14 +99,23 @@ class Mark(_message.Message):
         """The `value` innermost open calls ended, but their exits are among events that were dropped. When
         they ended is not known. 1 <= value <= number of open calls.
         """
+        ELAPSED: Mark._Kind.ValueType  # 7
+        """`value` ticks passed since the event before, or since such a mark behind it: the dt that follows counts
+        from there. The next mark has the same index and is ABANDONED, UNWOUND or LOST_EXIT: what ended then.
+        value >= 1.
+        """
+        UNWOUND: Mark._Kind.ValueType  # 8
+        """The `value` innermost open calls were ended by an exception, or by what else unwinds the stack
+        (pthread_exit, cancellation). 1 <= value <= number of open calls.
+        """
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: Mark.Kind.ValueType  # 0
     """Never sent; a decoder refuses it, as it refuses numbers it does not know."""
     ABANDONED: Mark.Kind.ValueType  # 1
-    """The `value` innermost open calls are gone without having run their exit hook (longjmp, or an
-    exception through code whose compiler emits no exit hook). They ended after the event before
-    `index` and before the event at `index`. 1 <= value <= number of open calls.
+    """The `value` innermost open calls are gone without having run their exit hook (longjmp). They ended
+    after the event before `index` and before the event at `index`; where an ELAPSED stands before the mark,
+    right then. 1 <= value <= number of open calls.
     """
     ORPHAN_EXIT: Mark.Kind.ValueType  # 2
     """An exit from the function at address `value`, which has no open call: its entry happened before
@@ -127,6 +136,15 @@ class Mark(_message.Message):
     LOST_EXIT: Mark.Kind.ValueType  # 6
     """The `value` innermost open calls ended, but their exits are among events that were dropped. When
     they ended is not known. 1 <= value <= number of open calls.
+    """
+    ELAPSED: Mark.Kind.ValueType  # 7
+    """`value` ticks passed since the event before, or since such a mark behind it: the dt that follows counts
+    from there. The next mark has the same index and is ABANDONED, UNWOUND or LOST_EXIT: what ended then.
+    value >= 1.
+    """
+    UNWOUND: Mark.Kind.ValueType  # 8
+    """The `value` innermost open calls were ended by an exception, or by what else unwinds the stack
+    (pthread_exit, cancellation). 1 <= value <= number of open calls.
     """
 
     INDEX_FIELD_NUMBER: _builtins.int
@@ -191,7 +209,7 @@ class EventBatch(_message.Message):
     def sites(self) -> _containers.RepeatedCompositeFieldContainer[Global___Site]: ...
     @_builtins.property
     def dt(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Ticks since the thread's previous event; one for each event."""
+        """Ticks since the thread's previous event (see ELAPSED); one for each event."""
 
     @_builtins.property
     def op(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
