@@ -48,6 +48,7 @@ class Committer:
         self._sessions: set[IngestSession] = set()
         self._urgent = False
         self._stopping = False
+        self._stopped = False
         self._ends: dict[IngestSession, ProcessEnd] = {}
         self._taken: list[tuple[IngestSession, Commit]] = []
         self._refused = False
@@ -90,13 +91,21 @@ class Committer:
             self._ends[session] = end
             self._urgent = True
             self._wake.notify_all()
-            self._wake.wait_for(lambda: session not in self._sessions or not self._thread.is_alive())
+            self._wake.wait_for(lambda: session not in self._sessions or self._stopped)
             if session in self._sessions:
                 raise StoreError("the collector stopped before the database took everything")
 
     # --- the thread ---
 
     def _run(self) -> None:
+        try:
+            self._commit_until_stopped()
+        finally:
+            with self._wake:
+                self._stopped = True
+                self._wake.notify_all()
+
+    def _commit_until_stopped(self) -> None:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._urgent or self._stopping, timeout=COMMIT_INTERVAL_S)

@@ -10,7 +10,7 @@ from calltrace_collector.ingest.committer import Committer
 from calltrace_collector.ingest.session import IngestSession
 from calltrace_collector.model.commit import Commit
 from calltrace_collector.model.process import ProcessEnd, ProcessState
-from tests.support.collector import wait_until
+from tests.support.collector import PATIENCE_S, wait_until
 from tests.unit.ingest.builders import MemorySink, Script, process_info
 
 
@@ -80,3 +80,32 @@ def test_an_end_is_stored_with_the_last_of_the_session() -> None:
     assert running.sink.commits[-1].end == end
     running.committer.stop()
     assert [commit.end for commit in running.sink.commits].count(end) == 1
+
+
+def test_nobody_waits_for_a_committer_that_has_stopped() -> None:
+    running = Running()
+    running.committer.start()
+    running.committer.stop()
+    with pytest.raises(StoreError, match="stopped"):
+        running.committer.end(running.session, ProcessEnd(ProcessState.EXITED, 0, None, 1))
+
+
+def test_whoever_waits_for_an_end_hears_that_the_committer_stops() -> None:
+    running, script = Running(), Script()
+    running.sink.refusal = StoreError("the disk is full")
+    running.committer.start()
+    running.session.receive(script.thread())
+    wait_until(lambda: running.said, "the refusal")
+    heard: list[str] = []
+
+    def end() -> None:
+        try:
+            running.committer.end(running.session, ProcessEnd(ProcessState.EXITED, 0, None, 1))
+        except StoreError as error:
+            heard.append(error.message)
+
+    ending = threading.Thread(target=end, daemon=True)
+    ending.start()
+    running.committer.stop()
+    ending.join(PATIENCE_S)
+    assert heard == ["the collector stopped before the database took everything"]
