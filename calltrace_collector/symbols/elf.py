@@ -21,7 +21,9 @@ from calltrace_collector.symbols.section import SECTION_HEADER, Section
 _MAX_SECTIONS = 1 << 16
 _MAX_NOTES_BYTES = 1 << 16
 _PROGRAM_TYPES = (2, 3)  # ET_EXEC, ET_DYN
+_PT_LOAD = 1
 _PT_NOTE = 4
+_PAGE_BYTES = 4096
 _NT_GNU_BUILD_ID = 3
 
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -101,6 +103,17 @@ class ElfFile:
             if one.is_executable and one.address + one.memory_size < 1 << 64
         ]
         return np.array(sorted(ranges), dtype=np.uint64).reshape(-1, 2)
+
+    def address_of_offset(self, offset: int) -> int | None:
+        """Returns the address that the byte at an offset of the file has in memory, before relocation.
+
+        Whole pages are mapped, and so bytes before a segment's first have an address too.
+        """
+        for segment in self._segments[self._segments["type"] == _PT_LOAD]:
+            start, size = int(segment["offset"]), int(segment["file_size"])
+            if start & -_PAGE_BYTES <= offset < start + size:
+                return int(segment["address"]) + offset - start
+        return None
 
     @cached_property
     def build_id(self) -> bytes | None:

@@ -160,7 +160,7 @@ class ModuleSymbols:
             return self._frames.row(offset)
 
     def constant_bytes(self, offset: int, size: int) -> bytes | None:
-        """Returns the memory at an offset, if the file has it and the process never writes to it."""
+        """Returns up to `size` bytes of memory, if the file has them and the process never writes there."""
         if offset < 0:
             return None
         for section in self._files[0].sections:
@@ -171,6 +171,10 @@ class ModuleSymbols:
                 except SymbolError:
                     return None
         return None
+
+    def address_of_offset(self, file_offset: int) -> int | None:
+        """Returns the address that the byte at an offset of the file is mapped to; None if it is not."""
+        return self._files[0].address_of_offset(file_offset)
 
     def _find(self, addresses: NDArray[np.uint64]) -> list[FunctionSymbol | None]:
         """Returns the functions, after looking for those that are not known yet."""
@@ -262,6 +266,27 @@ class Resolver:
                     self._modules.popitem(last=False)
             self._modules.move_to_end(key)
             return module
+
+    def file(self, path: str) -> ModuleSymbols:
+        """Returns the symbols of a file as it is now; raises SymbolError as module() does."""
+        with ElfFile(path) as elf:
+            build_id = elf.build_id or b""
+        return self.module(path, build_id)
+
+    def image(self, name: str, content: bytes) -> ModuleSymbols:
+        """Returns the symbols of a library that has no file: the one that the kernel brings.
+
+        Args:
+            name: for messages.
+            content: all of it.
+
+        Raises:
+            SymbolError: it is damaged.
+        """
+        descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
+        with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - a descriptor has no path
+            file.write(content)
+            return ModuleSymbols([ElfFile(f"/proc/self/fd/{descriptor}")])
 
     def _open(self, path: str, build_id: bytes) -> list[ElfFile]:
         """Opens the file and its debug file, as far as they are there."""

@@ -1,0 +1,151 @@
+"""Names for frames: of each the functions that it is of, those inlined in it included."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from calltrace_collector.crash.space import AddressSpace, Module
+from calltrace_collector.crash.unwind import StackFrame
+from calltrace_collector.model.crash import CrashFrame
+from calltrace_collector.symbols.resolver import FunctionSymbol, InlinedFrame, SourceLine
+
+Group = tuple[CrashFrame, ...]
+"""The functions of one frame: those that were inlined, innermost first, and the one they were inlined in."""
+
+_CLONE = re.compile(r" \[clone [^]]*\]|(?:\.(?:cold|part|isra|constprop|lto_priv|llvm)(?:\.\d+)*)+$")
+
+
+def plain_name(name: str) -> str:
+    """Returns a function's name without what the compiler appends to name its parts and variants."""
+    return _CLONE.sub("", name)
+
+
+class FrameNames:
+    """Names what is at addresses, each once.
+
+    Args:
+        space: where the addresses are.
+    """
+
+    def __init__(self, space: AddressSpace) -> None:
+        self._space = space
+        self._groups: dict[tuple[int, bool], Group] = {}
+        self._functions: dict[int, tuple[str, FunctionSymbol] | None] = {}
+
+    def of_frames(self, frames: Sequence[StackFrame]) -> list[Group]:
+        """Returns the functions of each frame."""
+        by_module: dict[Module, list[StackFrame]] = {}
+        for frame in {(frame.address, frame.is_exact): frame for frame in frames}.values():
+            if (frame.address, frame.is_exact) in self._groups:
+                continue
+            if frame.module is None or frame.module.symbols is None:
+                self._groups[frame.address, frame.is_exact] = (_nameless(frame),)
+            else:
+                by_module.setdefault(frame.module, []).append(frame)
+        for module, some in by_module.items():
+            self._name(module, some)
+        return [self._groups[frame.address, frame.is_exact] for frame in frames]
+
+    def of_call_site(self, address: int) -> Group:
+        """Returns the functions that a call, which returns to the address, is in."""
+        frame = StackFrame(
+            address,
+            is_exact=False,
+            stack_pointer=0,
+            cfa=None,
+            module=self._space.module_at(address - 1),
+            is_signal_frame=False,
+        )
+        return self.of_frames([frame])[0]
+
+    def of_function(self, address: int) -> CrashFrame:
+        """Returns the frame of a function of which only its first address is known."""
+        frame = StackFrame(
+            address,
+            is_exact=True,
+            stack_pointer=0,
+            cfa=None,
+            module=self._space.module_at(address),
+            is_signal_frame=False,
+        )
+        return self.of_frames([frame])[0][-1]
+
+    def function_at(self, address: int) -> tuple[str, FunctionSymbol] | None:
+        """Returns the module's path and the symbol of the function that starts at an address."""
+        if address not in self._functions:
+            module = self._space.module_at(address)
+            self._functions[address] = None
+            if module is not None and module.symbols is not None:
+                (function,) = module.symbols.functions([address - module.load_bias])
+                self._functions[address] = (module.path, function) if function else None
+        return self._functions[address]
+
+    def _name(self, module: Module, frames: Sequence[StackFrame]) -> None:
+        assert module.symbols is not None  # noqa: S101 - of_frames() sees to it
+        offsets = [frame.code_address - module.load_bias for frame in frames]
+        functions = module.symbols.functions(offsets)
+        lines = module.symbols.locations(offsets)
+        inlined = module.symbols.inlined(offsets)
+        for frame, function, line, calls in zip(frames, functions, lines, inlined, strict=True):
+            self._groups[frame.address, frame.is_exact] = _group(module, frame, function, line, calls)
+
+
+def _group(
+    module: Module,
+    frame: StackFrame,
+    function: FunctionSymbol | None,
+    line: SourceLine | None,
+    inlined: Sequence[InlinedFrame],
+) -> Group:
+    offset = frame.address - module.load_bias
+    named: list[CrashFrame] = []
+    for one in inlined:
+        named.append(
+            CrashFrame(
+                address=frame.address,
+                function=plain_name(one.name) or None,
+                linkage_name=one.linkage_name or None,
+                module=module.path,
+                module_offset=offset,
+                function_offset=None,
+                file=line.file if line else None,
+                line=line.line if line else None,
+                inlined=True,
+                call=None,
+            )
+        )
+        line = one.call
+    named.append(
+        CrashFrame(
+            address=frame.address,
+            function=plain_name(function.name) if function else None,
+            linkage_name=function.linkage_name if function else None,
+            module=module.path,
+            module_offset=offset,
+            function_offset=offset - function.offset if function else None,
+            file=line.file if line else None,
+            line=line.line if line else None,
+            inlined=False,
+            call=None,
+            is_signal_frame=frame.is_signal_frame,
+        )
+    )
+    return tuple(named)
+
+
+def _nameless(frame: StackFrame) -> CrashFrame:
+    module = frame.module
+    return CrashFrame(
+        address=frame.address,
+        function=None,
+        linkage_name=None,
+        module=module.path if module else None,
+        module_offset=frame.address - module.load_bias if module else None,
+        function_offset=None,
+        file=None,
+        line=None,
+        inlined=False,
+        call=None,
+        is_signal_frame=frame.is_signal_frame,
+    )
