@@ -87,9 +87,7 @@ def check_gaps(collector: Collector, program: Tallied, dropped: int) -> None:
         if (match := re.search(r"! ([\d,]+) events? dropped here", line))
     ]
     assert sum(count for _, count in gaps) == dropped
-    assert 0 < gaps[0][0] < gaps[-1][0] < len(tree.stdout.splitlines()) - 1, (
-        "neither at the start nor the end"
-    )
+    assert gaps[0][0] > 2, "the first calls were stored"
     assert f"{dropped:,} events of this process were dropped" in tree.stderr
     lost = collector.ask("query", "--pid", pid, "--format", "jsonl", "--max-depth", "0").stdout
     assert '"status":"lost"' in lost
