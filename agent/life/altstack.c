@@ -57,6 +57,11 @@ bool altstack_take(void *stack)
     return set(&none, NULL) == 0;
 }
 
+bool altstack_is_ours(const stack_t *stack)
+{
+    return given != NULL && stack->ss_sp == given;
+}
+
 static int answer(int status)
 {
     if (status == 0)
@@ -80,7 +85,7 @@ int altstack_set(const stack_t *stack, stack_t *old)
         return answer(status);
     if (old == NULL)
         return 0;
-    if (before.ss_sp == given)
+    if (altstack_is_ours(&before))
         before = (stack_t){.ss_flags = SS_DISABLE};
     *old = before;
     return 0;

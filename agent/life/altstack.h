@@ -22,6 +22,9 @@ void altstack_give(void *stack);
 /* Takes it back at the thread's end. Returns false where that cannot be: the thread runs on it. */
 bool altstack_take(void *stack);
 
+/* Whether it is what this thread was given. */
+bool altstack_is_ours(const stack_t *stack);
+
 /* sigaltstack(). */
 int altstack_set(const stack_t *stack, stack_t *old);
 

@@ -2,7 +2,6 @@
 
 #include <asm/prctl.h>
 #include <dlfcn.h>
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,14 +19,10 @@
  * are recorded. */
 #define MOST_HANDLED 16
 #define WAIT_STEP_NS 100000000ull
-#define ABORT_FRAME_WORDS 64
-#define ABORT_CODE_BYTES 1024
-#define KERNEL_ERROR_ASYNCHRONOUS 5 /* BUS_MCEERR_AO */
 
 _Thread_local uint64_t crash_handler_frame;
 uint64_t crash_abort_message;
-
-static uint64_t abort_code; /* where abort() begins */
+uint64_t crash_abort_code;
 
 static struct {
     struct crash_slot *slot; /* NULL: nothing is recorded */
@@ -202,11 +197,11 @@ static bool is_handled_too_often(void)
     return __atomic_fetch_add(&crash.handled, 1, __ATOMIC_RELAXED) >= MOST_HANDLED;
 }
 
-/* Returns the number of what was recorded, or 0: nothing was, or something that came before is kept.
- * `handler_frame` is 0 where the program has no handler. */
-static uint32_t record(int signal, const siginfo_t *info, const mcontext_t *context, uint64_t handler_frame)
+uint32_t crash_record(int signal, const siginfo_t *info, const mcontext_t *context, uint64_t handler_frame)
 {
     struct crash_slot *slot = crash.slot;
+    if (!is_recording())
+        return 0;
     bool handled = handler_frame != 0;
     if (!claim(slot, signal, info, context->gregs, handled))
         return 0;
@@ -227,10 +222,10 @@ static uint32_t record(int signal, const siginfo_t *info, const mcontext_t *cont
     return number;
 }
 
-/* The crash was none. */
-static void withdraw(struct crash_slot *slot, uint32_t number)
+void crash_withdraw(uint32_t number)
 {
-    if (slot->number != number)
+    struct crash_slot *slot = crash.slot;
+    if (!is_recording() || slot->number != number)
         return;
     if (!change_state(slot, CRASH_WRITTEN, CRASH_NONE))
         change_state(slot, CRASH_FILLED, CRASH_NONE);
@@ -243,82 +238,14 @@ void crash_leave(uint64_t stack_pointer)
     crash_handler_frame = 0;
     struct crash_slot *slot = crash.slot;
     if (is_recording() && (slot->flags & CRASH_HANDLED) != 0 && slot->tid == own_tid())
-        withdraw(slot, slot->number);
-}
-
-/* Whether it was abort() that raised the signal: then the process ends although the handler returns. */
-static bool is_in_abort(int signal, const siginfo_t *info, const mcontext_t *context)
-{
-    if (signal != SIGABRT || info->si_code != SI_TKILL || abort_code == 0)
-        return false;
-    const uint64_t *stack = (const uint64_t *)(uintptr_t)(context->gregs[REG_RSP] & ~7ll);
-    for (int i = 0; i < ABORT_FRAME_WORDS; i++)
-        if (stack[i] - abort_code < ABORT_CODE_BYTES)
-            return true;
-    return false;
-}
-
-static void call_programs_handler(int signal, siginfo_t *info, ucontext_t *context, struct disposition chosen,
-                                  uint32_t number)
-{
-    if ((chosen.flags & SA_RESETHAND) != 0)
-        disposition_reset(signal);
-    uint64_t outer = crash_handler_frame;
-    if (number != 0)
-        crash_handler_frame = (uint64_t)(uintptr_t)__builtin_frame_address(0);
-    chosen.handler(signal, info, context);
-    if (number == 0)
-        return;
-    crash_handler_frame = outer;
-    if (!is_in_abort(signal, info, &context->uc_mcontext))
-        withdraw(crash.slot, number);
-}
-
-/* Whether going on leads to the same signal at once, and from the kernel itself. */
-static bool recurs(int signal, const siginfo_t *info)
-{
-    if (info->si_code <= 0)
-        return false;
-    if (signal == SIGBUS)
-        return info->si_code != KERNEL_ERROR_ASYNCHRONOUS;
-    return signal == SIGSEGV || signal == SIGILL || signal == SIGFPE;
-}
-
-/* What the kernel would have done. */
-static void end_by_default(int signal, siginfo_t *info)
-{
-    disposition_restore_default(signal);
-    if (recurs(signal, info))
-        return;
-    /* Blocked until this handler returns: it ends the process there, with the registers as they were. */
-    long pid = own_pid(), tid = own_tid();
-    if (sys_call6(SYS_rt_tgsigqueueinfo, pid, tid, signal, (long)info, 0, 0) < 0 &&
-        sys_call3(SYS_tgkill, pid, tid, signal) < 0)
-        sys_call3(SYS_exit_group, 128 + signal, 0, 0);
-}
-
-static void on_crash(int signal, siginfo_t *info, void *context)
-{
-    ucontext_t *interrupted = context;
-    struct disposition chosen = disposition_of(signal);
-    bool handled = (uintptr_t)chosen.handler != (uintptr_t)SIG_DFL;
-    if ((uintptr_t)chosen.handler == (uintptr_t)SIG_IGN)
-        return; /* has just been chosen by another thread */
-    uint64_t frame = handled ? (uint64_t)(uintptr_t)__builtin_frame_address(0) : 0;
-    uint32_t number = 0;
-    if (is_recording())
-        number = record(signal, info, &interrupted->uc_mcontext, frame);
-    if (handled)
-        call_programs_handler(signal, info, interrupted, chosen, number);
-    else
-        end_by_default(signal, info);
+        crash_withdraw(slot->number);
 }
 
 bool crash_prepare(void)
 {
     /* dlsym() waits for libc's list of loaded objects, which it must not do later. */
     crash_abort_message = (uint64_t)(uintptr_t)dlvsym(RTLD_DEFAULT, "__abort_msg", "GLIBC_PRIVATE");
-    abort_code = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "abort");
+    crash_abort_code = (uint64_t)(uintptr_t)dlsym(RTLD_DEFAULT, "abort");
     return dispositions_prepare();
 }
 
@@ -327,11 +254,6 @@ void crash_open(struct crash_slot *slot)
     crash.pid = own_pid();
     crash.handled = 0;
     crash.slot = slot;
-}
-
-void crash_watch(void)
-{
-    dispositions_install(on_crash);
 }
 
 void crash_forked(void)

@@ -146,11 +146,11 @@ static void take_over(int index)
         return;
     write_choice(index, &action);
     if (action.sa_handler == SIG_DFL) {
-        action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+        action.sa_flags = 0;
         sigemptyset(&action.sa_mask);
     }
     action.sa_sigaction = front;
-    action.sa_flags |= SA_SIGINFO;
+    action.sa_flags |= SA_SIGINFO | SA_ONSTACK;
     action.sa_flags &= ~SA_RESETHAND;
     real_sigaction(signal, &action, NULL);
 }

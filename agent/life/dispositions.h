@@ -4,8 +4,9 @@
  *
  *  - The kernel has our handler where the program has SIG_DFL or a handler of its own; SIG_IGN is left to the
  *    kernel. What the program chose is kept here, and is what it is told when it asks.
- *  - In front of a handler ours has the handler's flags and mask, so that it runs on the same stack with the
- *    same signals blocked. SA_RESETHAND is done here.
+ *  - In front of a handler ours has the handler's flags and mask, so that the same signals are blocked. But
+ * it runs on the alternate stack in any case, and calls the program's where that belongs (signal_frame.h).
+ *    SA_RESETHAND is done here.
  *  - Who goes past libc, to the kernel, just wins: what is here counts only while the kernel has our handler.
  *  - A child made by vfork shares this memory and has dispositions of its own: it goes to the kernel.
  */
