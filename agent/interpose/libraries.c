@@ -5,7 +5,6 @@
  * A thread that calls what another thread has loaded there in the moment between is not seen apart.
  */
 #include <link.h>
-#include <stdbool.h>
 
 #include "agent/interpose/real.h"
 #include "agent/life/agent.h"
@@ -31,12 +30,6 @@ static int count_changes(struct dl_phdr_info *info, size_t size, void *to)
     return 1;
 }
 
-static bool is_traced(void)
-{
-    return __atomic_load_n(&agent.state, __ATOMIC_ACQUIRE) == AGENT_RUNNING &&
-           __atomic_load_n(agent.here, __ATOMIC_RELAXED) != 0;
-}
-
 static void ask_to_look(enum request_kind kind, uint64_t ticks)
 {
     struct attach_request request = {.kind = kind, .started_ticks = ticks};
@@ -49,7 +42,7 @@ EXPORT int dlclose(void *library)
 {
     static void *place;
     close_type *close = (close_type *)(uintptr_t)real_once(&place, "dlclose");
-    if (!is_traced())
+    if (!agent_is_running())
         return close(library);
     struct changes before = {0}, after = {0};
     dl_iterate_phdr(count_changes, &before);
@@ -58,7 +51,7 @@ EXPORT int dlclose(void *library)
     int status = close(library);
     uint64_t ticks = clock_ticks();
     dl_iterate_phdr(count_changes, &after);
-    if (after.unloaded != before.unloaded && is_traced())
+    if (after.unloaded != before.unloaded && agent_is_running())
         ask_to_look(REQUEST_LOOK_AGAIN, ticks);
     return status;
 }

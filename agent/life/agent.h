@@ -53,6 +53,13 @@ extern struct agent agent __attribute__((visibility("hidden")));
  * process is traced. */
 bool agent_start(void);
 
+/* Whether this process is traced, and its flusher there: in a child forked a moment ago it is not. */
+static inline bool agent_is_running(void)
+{
+    return __atomic_load_n(&agent.state, __ATOMIC_ACQUIRE) == AGENT_RUNNING &&
+           __atomic_load_n(agent.here, __ATOMIC_RELAXED) != 0;
+}
+
 /* Called with whatever may have made work for the flusher. */
 void agent_wake_flusher(void);
 

@@ -14,8 +14,8 @@
 enum request_kind {
     REQUEST_RING = 0,   /* the thread wants a ring */
     REQUEST_LOOK,       /* a library may be unloaded: what is mapped is to be known before */
-    REQUEST_LOOK_AGAIN, /* a library has been unloaded: what was recorded is the old one's, what follows not
-                         */
+    REQUEST_LOOK_AGAIN, /* one has been: what is recorded until now is its, what follows is not */
+    REQUEST_FOLLOW,     /* the process has other rights than before: the flusher is to have the same */
 };
 
 /* What a thread asks of the flusher, and waits for. */

@@ -12,6 +12,7 @@
 
 #include "agent/life/agent.h"
 #include "agent/life/crash.h"
+#include "agent/life/credentials.h"
 #include "agent/life/futex.h"
 #include "agent/life/session.h"
 #include "agent/life/sys.h"
@@ -32,6 +33,7 @@
 #define LAST_CLOCK_NS 5000000000ull
 #define MODULES_NS 1000000000ull
 #define CRASH_DRAIN_NS 100000000ull
+#define CREDENTIALS_NS 100000000ull
 
 static struct flusher {
     struct session session;
@@ -40,9 +42,11 @@ static struct flusher {
     struct drain drain;
     struct uplink uplink;
     struct crash_report crash_report;
+    struct credentials credentials;
     uint64_t clock_at_ns;    /* when to send the next reading */
     uint64_t clock_after_ns; /* and how long after that the one after */
     uint64_t modules_at_ns;
+    uint64_t credentials_at_ns;
     struct attach_request *late; /* cannot be answered yet */
     bool active;                 /* something was drained since the last reading */
     bool ending;                 /* the process is in exit() */
@@ -122,6 +126,8 @@ static bool answer(struct flusher *f, struct attach_request *request)
 {
     if (request->kind == REQUEST_RING)
         roster_attach(&f->roster, request);
+    else if (request->kind == REQUEST_FOLLOW)
+        credentials_follow(&f->credentials);
     else if (!look(f, request))
         return false;
     __atomic_store_n(&request->done, 1, __ATOMIC_RELEASE);
@@ -178,6 +184,11 @@ static void send_clock(struct flusher *f, uint64_t now_ns)
 
 static void keep_time(struct flusher *f, uint64_t now_ns)
 {
+    /* Whoever changes them without libc does not ask. */
+    if (now_ns >= f->credentials_at_ns) {
+        credentials_follow(&f->credentials);
+        f->credentials_at_ns = now_ns + CREDENTIALS_NS;
+    }
     if (f->active && now_ns >= f->clock_at_ns)
         send_clock(f, now_ns);
     if (f->active && now_ns >= f->modules_at_ns) {
@@ -306,6 +317,7 @@ void flusher_main(void)
     reset(&flusher);
     bool ready = open_session(&flusher) == 0;
     if (ready) {
+        credentials_open(&flusher.credentials);
         send_clock(&flusher, clock_monotonic_ns());
         crash_open(flusher.session.crash);
         say_started(&flusher);
