@@ -22,6 +22,8 @@ COMMANDS = {
     "report": Entry(f"{_ROOM}.report:report", "Print calls and times of each function."),
     "ps": Entry(f"{_ROOM}.ps:ps", "List the processes that were traced."),
     "threads": Entry(f"{_ROOM}.threads:threads", "List the threads of a process."),
+    "crashes": Entry(f"{_ROOM}.crashes:crashes", "List the crashes of traced programs."),
+    "crash": Entry(f"{_ROOM}.crash:crash", "Show a crash: why, where, and what came before it."),
     "agent-path": Entry(f"{_ROOM}.agent_path:agent_path", "Print the path of the agent, for LD_PRELOAD."),
     "completion": Entry(f"{_ROOM}.completion:completion", "Print what makes a shell complete commands."),
 }

@@ -293,12 +293,7 @@ class Registry:
 
 def _crashed(end: ProcessEnd, crash: CrashCase | None) -> ProcessEnd:
     """The end of a process that crashed, if nobody else knows how it ended."""
-    if (
-        end.state != ProcessState.KILLED
-        or end.signal is not None
-        or crash is None
-        or crash.crash.record.handled
-    ):
+    if crash is None or crash.crash.record.handled or (end.state, end.signal) != (ProcessState.KILLED, None):
         return end
     return ProcessEnd(ProcessState.CRASHED, None, crash.crash.record.signal, crash.crash.crashed_at_ns)
 

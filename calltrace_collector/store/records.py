@@ -82,6 +82,7 @@ class StoredCrash:
 
     Attributes:
         process: the store's id of the process.
+        pid, host, executable: of the process; the host's name.
         fault_address: None where the signal has none; sender_pid: None where no process sent it.
         crashed_at_ns: nanoseconds since the epoch.
         registers: hexadecimal numbers by name, in the order in which they are shown; {}: there are none.
@@ -112,6 +113,9 @@ class StoredCrash:
     fault_description: str
     reason: str
     unwound_until: str
+    pid: int
+    host: str
+    executable: str
 
 
 @dataclass(frozen=True, slots=True)

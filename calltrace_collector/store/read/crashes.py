@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, or_, select
+from typing import Any
+
+from sqlalchemy import Connection, Select, or_, select
 
 from calltrace_collector.model.crash import CrashFrame
 from calltrace_collector.store import models
@@ -25,8 +27,8 @@ def crashes(
     """The crashes that match all that is given, newest first."""
     crash, its, machine = models.Crash, models.Process, models.Host
     columns = [column for column in crash.__table__.c if column.name != "record"]
-    statement = (
-        select(*columns)
+    statement: Select[Any] = (
+        select(*columns, its.pid, machine.name, its.executable)
         .join(its, its.id == crash.process_id)
         .join(machine, machine.id == its.host_id)
         .order_by(crash.crashed_at_ns.desc(), crash.process_id.desc())

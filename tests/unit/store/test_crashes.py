@@ -55,6 +55,9 @@ def test_a_crash_comes_back(writer: Writer, reader: Reader, path: Path) -> None:
         fault_description=analysis.fault_description,
         reason=analysis.reason,
         unwound_until="no more memory",
+        pid=4242,
+        host="workshop",
+        executable="/usr/bin/prog",
     )
     assert list(found.registers)[:3] == ["rip", "rsp", "rbp"]
     assert (found.registers["rip"], found.registers["rdx"]) == ("0x555500001234", "0x1001")
