@@ -8,6 +8,7 @@ import click
 
 from calltrace_collector.cli.notes import note_losses
 from calltrace_collector.cli.options import COUNT, PID, common, output_format
+from calltrace_collector.crash.analyze import Analyzer
 from calltrace_collector.query.crashes import choose_crash, crash_report
 from calltrace_collector.report.crash_json import report_fields
 from calltrace_collector.report.crash_text import CrashText
@@ -56,7 +57,7 @@ def crash(
     """  # noqa: D301 click's mark for text that is not to be filled
     with Reader(db) as reader:
         chosen = choose_crash(reader, process=process, pid=pid)
-        report = crash_report(reader, chosen, None, last_calls=last_calls, anew=again)
+        report = crash_report(reader, chosen, Analyzer(), last_calls=last_calls, anew=again)
         if output_format == "json":
             click.echo(json_text(report_fields(report)))
         else:

@@ -9,6 +9,7 @@ import click
 
 from calltrace_collector.cli.options import common
 from calltrace_collector.config import default_socket, session_parents
+from calltrace_collector.crash.analyze import Analyzer
 from calltrace_collector.ingest.server import ServeOptions
 from calltrace_collector.ingest.server import serve as serve_until_signalled
 from calltrace_collector.store.writer import Writer
@@ -49,7 +50,7 @@ def serve(
         shm_directories=session_parents(),
     )
     with Writer(db) as writer:
-        serve_until_signalled(options, writer, _say)
+        serve_until_signalled(options, writer, Analyzer(), _say)
     if remove is not None:
         shutil.rmtree(remove, ignore_errors=True)
 

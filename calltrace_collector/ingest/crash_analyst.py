@@ -37,12 +37,12 @@ class CrashAnalyst:
     """Analyzes crashes, one after the other.
 
     Args:
-        analyzer: does the work; None: nobody does.
+        analyzer: does the work.
         sink: where the analyses go.
         on_message: called with one line for the user when something goes wrong.
     """
 
-    def __init__(self, analyzer: CrashAnalyzer | None, sink: Sink, on_message: Callable[[str], None]) -> None:
+    def __init__(self, analyzer: CrashAnalyzer, sink: Sink, on_message: Callable[[str], None]) -> None:
         self._analyzer = analyzer
         self._sink = sink
         self._on_message = on_message
@@ -67,7 +67,7 @@ class CrashAnalyst:
     def take(self, case: CrashCase) -> None:
         """Takes a crash that is stored; when too many wait already, it is left to whoever looks at it."""
         with self._wake:
-            if self._analyzer is None or len(self._cases) >= MAX_WAITING:
+            if len(self._cases) >= MAX_WAITING:
                 return
             self._cases.append(case)
             self._wanted += 1
@@ -102,7 +102,6 @@ class CrashAnalyst:
             self._on_message(f"{error.message}; calltrace crash will analyze the crash of process {case.pid}")
 
     def _analyze(self, case: CrashCase) -> CrashAnalysis | None:
-        assert self._analyzer is not None  # noqa: S101 take() takes none then
         try:
             return self._analyzer(case.crash.record, case.modules, case.open_calls)
         except Exception as error:  # noqa: BLE001 whatever a crashed process left must not end the thread

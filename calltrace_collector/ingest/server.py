@@ -58,22 +58,22 @@ class ServeOptions:
 def serve(
     options: ServeOptions,
     sink: Sink,
+    analyzer: CrashAnalyzer,
     on_message: Callable[[str], None],
-    analyzer: CrashAnalyzer | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then commits everything received and returns.
 
     Args:
         options: how.
         sink: where commits go.
+        analyzer: makes sense of crashes.
         on_message: called, from any thread, with one line for the user.
-        analyzer: makes sense of crashes; None: they are stored as they are.
 
     Raises:
         UsageError: the socket cannot be used.
     """
     with private_socket(options.socket):
-        asyncio.run(_Server(options, sink, on_message, analyzer).run())
+        asyncio.run(_Server(options, sink, analyzer, on_message).run())
 
 
 class _Server:
@@ -81,8 +81,8 @@ class _Server:
         self,
         options: ServeOptions,
         sink: Sink,
+        analyzer: CrashAnalyzer,
         on_message: Callable[[str], None],
-        analyzer: CrashAnalyzer | None,
     ) -> None:
         self._options = options
         self._workers = ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 2, thread_name_prefix="worker")

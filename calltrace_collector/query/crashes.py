@@ -75,14 +75,14 @@ def choose_crash(reader: Reader, *, process: int | None = None, pid: int | None 
 
 
 def crash_report(
-    reader: Reader, crash: StoredCrash, analyzer: CrashAnalyzer | None, *, last_calls: int, anew: bool = False
+    reader: Reader, crash: StoredCrash, analyzer: CrashAnalyzer, *, last_calls: int, anew: bool = False
 ) -> CrashReport:
     """Returns all that is known of a crash.
 
     Args:
         reader: where it is stored.
         crash: the crash.
-        analyzer: makes sense of it if that has not been done; None: nobody does.
+        analyzer: makes sense of it if that has not been done.
         last_calls: how many of the last calls.
         anew: analyze it again, with the debug information that is there now.
 
@@ -90,7 +90,7 @@ def crash_report(
         StoreError: the database cannot be read, or holds what it should not.
     """
     frames: Sequence[CrashFrame] = ()
-    if analyzer is None or (crash.is_analyzed and not anew):
+    if crash.is_analyzed and not anew:
         frames = reader.crash_frames(crash.process)
     else:
         crash, frames = _analyzed(reader, crash, analyzer)

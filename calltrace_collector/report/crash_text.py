@@ -109,7 +109,8 @@ class CrashText:
         is_any_traced = any(frame.call is not None for frame in report.frames)
         self._heading("backtrace", "(* traced)" if is_any_traced else "")
         print_backtrace(report.frames, self._lines)
-        for text in (report.crash.incomplete, report.crash.unwound_until):
+        incomplete, until = report.crash.incomplete, report.crash.unwound_until
+        for text in (incomplete if incomplete not in until else "", until):
             if text:
                 self._lines.write(("  ! ", "yellow"), (printable(text), "yellow"))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from calltrace_collector.crash.analyze import Analyzer
 from calltrace_collector.model.commit import Commit, CrashRow
 from calltrace_collector.model.crash import CrashAnalysis, CrashRecord, UncaughtException
 from calltrace_collector.model.process import ClockReading, ProcessState
@@ -34,7 +35,7 @@ def source(tmp_path: Path) -> str:
 def report_of(
     writer: Writer,
     reader: Reader,
-    analysis: CrashAnalysis | None,
+    analysis: CrashAnalysis,
     record: CrashRecord | None = None,
     *,
     threads: int = 1,
@@ -55,7 +56,7 @@ def report_of(
     synthetic.end(state, **(how or {"signal": 11}))
     record = replace(record or crash_record(), clock=ClockReading(ticks, 1, 1))
     writer.commit([Commit(synthetic.process, 1, crash=CrashRow(record, synthetic.unix_ns(ticks), analysis))])
-    return crash_report(reader, choose_crash(reader), None, last_calls=20)
+    return crash_report(reader, choose_crash(reader), Analyzer(), last_calls=20)
 
 
 def text_of(report: CrashReport) -> str:
@@ -243,9 +244,9 @@ def test_how_it_ended(
     assert facts(report_of(writer, reader, crash_analysis(), record, state=state, **how)).get("end") == end
 
 
-def test_a_crash_that_nobody_analyzed(writer: Writer, reader: Reader) -> None:
-    text = text_of(report_of(writer, reader, None, crash_record(registers=())))
-    assert "\nSIGSEGV, not analyzed: see calltrace crash --process 1\n" in text
+def test_a_crash_without_code_name_and_registers(writer: Writer, reader: Reader) -> None:
+    analysis = crash_analysis(code_name="", code_meaning="", fault_description="")
+    text = text_of(report_of(writer, reader, analysis, crash_record(registers=())))
     assert "signal    SIGSEGV (11), code 1\n" in text
     assert "address   0x10\n" in text
     assert "registers" not in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+from calltrace_collector.crash.analyze import Analyzer
 from calltrace_collector.model.commit import Commit, CrashRow
 from calltrace_collector.model.crash import UncaughtException
 from calltrace_collector.model.process import ClockReading, Host, ProcessState
@@ -84,7 +85,7 @@ def test_json_of_a_crash(writer: Writer, reader: Reader) -> None:
     frames = (crash_frame("next", call=2, inlined=True), crash_frame("main", call=None, file=None, line=None))
     row = CrashRow(record, synthetic.unix_ns(ticks), crash_analysis(*frames))
     writer.commit([Commit(synthetic.process, 1, crash=row)])
-    report = crash_report(reader, choose_crash(reader), None, last_calls=1)
+    report = crash_report(reader, choose_crash(reader), Analyzer(), last_calls=1)
     fields = json.loads(json.dumps(report_fields(report)))
     (crash,) = reader.crashes()
     assert {name: fields[name] for name in crash_fields(crash)} == crash_fields(crash)
