@@ -6,6 +6,7 @@
 
 #include "agent/interpose/real.h"
 #include "agent/interpose/uncaught.h"
+#include "agent/life/crash.h"
 #include "agent/record/record.h"
 
 #define STACK_POINTER() ((uint64_t)(uintptr_t)__builtin_dwarf_cfa())
@@ -48,6 +49,7 @@ static _Unwind_Reason_Code ask(_Unwind_Personality_Fn personality, int version, 
     if ((actions & _UA_FORCE_UNWIND) != 0)
         record_note(NOTE_FORCED, 0, stack_pointer);
     record_note(NOTE_LAND, 0, stack_pointer);
+    crash_jump(stack_pointer);
     return answer;
 }
 

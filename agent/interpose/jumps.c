@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "agent/interpose/real.h"
+#include "agent/life/crash.h"
 #include "agent/record/record.h"
 
 /* Where glibc keeps the stack pointer in a jmp_buf of x86-64, mixed with the thread's pointer guard. */
@@ -33,8 +34,10 @@ static uint64_t target(const struct __jmp_buf_tag *environment)
 static void note_jump(const struct __jmp_buf_tag *environment, uint64_t stack_pointer)
 {
     uint64_t to = target(environment);
-    if (to != 0)
-        record_note(NOTE_JUMP, to, stack_pointer);
+    if (to == 0)
+        return;
+    record_note(NOTE_JUMP, to, stack_pointer);
+    crash_jump(to);
 }
 
 static __attribute__((constructor)) void find_real(void)

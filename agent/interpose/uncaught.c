@@ -116,6 +116,17 @@ void uncaught_remember(struct _Unwind_Exception *exception, uint64_t stack_point
     errno = saved;
 }
 
+/* `throw;`, which does not come by _Unwind_RaiseException. */
+EXPORT _Unwind_Reason_Code _Unwind_Resume_or_Rethrow(struct _Unwind_Exception *exception)
+{
+    typedef _Unwind_Reason_Code rethrow_function(struct _Unwind_Exception *);
+    static void *place;
+    rethrow_function *rethrow = real_once(&place, "_Unwind_Resume_or_Rethrow");
+    _Unwind_Reason_Code reason = rethrow(exception);
+    uncaught_remember(exception, (uint64_t)(uintptr_t)__builtin_dwarf_cfa());
+    return reason;
+}
+
 uint32_t uncaught_copy(struct crash_slot *slot, uint64_t stack_pointer)
 {
     const struct uncaught *u = &uncaught;
