@@ -7,7 +7,8 @@ import signal
 import sys
 import time
 from contextlib import ExitStack, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -20,6 +21,10 @@ from calltrace_collector.cli.traced import TracedProgram
 from calltrace_collector.cli.untraced import count_since, why_untraced
 from calltrace_collector.config import default_socket
 from calltrace_collector.errors import CalltraceError, UnreachableError
+from calltrace_collector.report.units import printable
+
+if TYPE_CHECKING:
+    from calltrace_collector import wire
 
 
 @click.command(
@@ -85,14 +90,22 @@ def record(  # noqa: PLR0913, PLR0917 an argument an option
 
         ended = traced.wait()
         done = finish(at, ended)
+    where = f" --db {db}" if db_is_option else ""
+    for crash in done.crashes:
+        _say(f"{_crash(program, crash)}; see calltrace crash --process {crash.process}{where}")
     if done.sessions == 0:
         others = count_since(db, began_at_ns) if is_private else 0
         _say(f"0 calls: {why_untraced(program, others)}")
     elif verbose or sys.stderr.isatty():
-        where = f" --db {db}" if db_is_option else ""
         calls = f"{done.calls:,} call{'' if done.calls == 1 else 's'}"
         _say(f"{calls}; see them with: calltrace query --pid {ended.pid}{where}")
     return ended.exit_status
+
+
+def _crash(program: str, crash: wire.FinishedCrash) -> str:
+    """The crash of a program in one sentence, for a terminal."""
+    crashed = "had a crash that it handled itself" if crash.handled else "crashed"
+    return printable(f"{PurePath(program).name} {crashed}: {crash.reason}")
 
 
 def _environment(max_depth: int | None, overflow: str | None) -> dict[str, str]:

@@ -16,10 +16,12 @@ from calltrace_collector.model.commit import Commit, CrashRow, Sink
 from calltrace_collector.model.crash import CrashAnalysis, CrashAnalyzer, OpenCall
 from calltrace_collector.model.process import ModuleInfo
 
-__all__ = ["CrashAnalyst", "CrashCase"]
+__all__ = ["CrashAnalyst", "CrashCase", "ToldCrash"]
 
 MAX_WAITING = 64
 """Each holds the stack's memory: megabytes."""
+REMEMBERED = 4096
+"""Crashes whose reasons are remembered, for those who ask how a process ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,14 @@ class CrashCase:
     crash: CrashRow
     modules: tuple[ModuleInfo, ...]
     open_calls: tuple[OpenCall, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ToldCrash:
+    """A crash in one sentence, or the name of its signal; handled: the program had a handler of its own."""
+
+    reason: str
+    handled: bool
 
 
 class CrashAnalyst:
@@ -48,6 +58,7 @@ class CrashAnalyst:
         self._on_message = on_message
         self._wake = threading.Condition()
         self._cases: deque[CrashCase] = deque()
+        self._told: dict[int, ToldCrash] = {}
         self._wanted = 0
         self._done = 0
         self._stopping = False
@@ -66,12 +77,19 @@ class CrashAnalyst:
 
     def take(self, case: CrashCase) -> None:
         """Takes a crash that is stored; when too many wait already, it is left to whoever looks at it."""
+        record = case.crash.record
         with self._wake:
+            self._tell(case.process, ToldCrash(record.signal_name, record.handled))
             if len(self._cases) >= MAX_WAITING:
                 return
             self._cases.append(case)
             self._wanted += 1
             self._wake.notify_all()
+
+    def told(self, process: int) -> ToldCrash | None:
+        """What is known, of late, of the crash of a process (the store's id); None: nothing."""
+        with self._wake:
+            return self._told.get(process)
 
     def wait(self) -> None:
         """Returns when every crash taken before the call has been analyzed."""
@@ -95,11 +113,18 @@ class CrashAnalyst:
         analysis = self._analyze(case)
         if analysis is None:
             return
+        with self._wake:
+            self._tell(case.process, ToldCrash(analysis.reason, case.crash.record.handled))
         try:
             # Sequence 0: nothing of the stream is in it.
             self._sink.commit([Commit(case.process, 0, crash=replace(case.crash, analysis=analysis))])
         except StoreError as error:
             self._on_message(f"{error.message}; calltrace crash will analyze the crash of process {case.pid}")
+
+    def _tell(self, process: int, crash: ToldCrash) -> None:
+        self._told[process] = crash
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
 
     def _analyze(self, case: CrashCase) -> CrashAnalysis | None:
         try:

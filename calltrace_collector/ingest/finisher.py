@@ -101,7 +101,16 @@ class Finisher:
         await self._in_worker(self._symbolizer.wait)
         await self._in_worker(self._analyst.wait)
         images = self._registry.finished(process)
-        return wire.FinishResponse(sessions=len(images), calls=sum(image.calls for image in images))
+        told = [(image.process, self._analyst.told(image.process)) for image in images]
+        return wire.FinishResponse(
+            sessions=len(images),
+            calls=sum(image.calls for image in images),
+            crashes=[
+                wire.FinishedCrash(process=process, reason=crash.reason, handled=crash.handled)
+                for process, crash in told
+                if crash is not None
+            ],
+        )
 
     @property
     def is_idle(self) -> bool:

@@ -54,8 +54,12 @@ class OpenSession:
 
 @dataclass(frozen=True, slots=True)
 class FinishedImage:
-    """What is remembered of a session that has ended: its calls, and when its first clock reading was."""
+    """What is remembered of a session that has ended: its calls, and when its first clock reading was.
 
+    `process` is the store's id.
+    """
+
+    process: int
     calls: int
     started_ticks: int
 
@@ -216,7 +220,7 @@ class Registry:
         with self._lock:
             self._open.pop(info.session_id, None)
             images = self._finished.setdefault(_process_of(opened.session), [])
-            images.append(FinishedImage(opened.session.calls, info.clock.ticks))
+            images.append(FinishedImage(opened.session.process, opened.session.calls, info.clock.ticks))
             _forget_oldest(self._finished)
         opened.ended.set()
 

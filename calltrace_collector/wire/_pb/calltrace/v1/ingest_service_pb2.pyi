@@ -5,8 +5,10 @@ How events reach a collector."""
 
 from calltrace_collector.wire._pb.calltrace.v1 import common_pb2 as _common_pb2
 from calltrace_collector.wire._pb.calltrace.v1 import events_pb2 as _events_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -172,20 +174,54 @@ class FinishResponse(_message.Message):
 
     SESSIONS_FIELD_NUMBER: _builtins.int
     CALLS_FIELD_NUMBER: _builtins.int
+    CRASHES_FIELD_NUMBER: _builtins.int
     sessions: _builtins.int
     """Sessions of that process, one for each image it ran; 0: it never made an instrumented call."""
     calls: _builtins.int
     """Calls that they recorded."""
+    @_builtins.property
+    def crashes(self) -> _containers.RepeatedCompositeFieldContainer[Global___FinishedCrash]:
+        """How they crashed, if they did, in the order of their ends."""
+
     def __init__(
         self,
         *,
         sessions: _builtins.int = ...,
         calls: _builtins.int = ...,
+        crashes: _abc.Iterable[Global___FinishedCrash] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "sessions", b"sessions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "crashes", b"crashes", "sessions", b"sessions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FinishResponse: _TypeAlias = FinishResponse  # noqa: Y015
+
+@_typing.final
+class FinishedCrash(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROCESS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    HANDLED_FIELD_NUMBER: _builtins.int
+    process: _builtins.int
+    """The collector's number of the process, as `calltrace ps` shows it."""
+    reason: _builtins.str
+    """The crash in one sentence; only the name of its signal if it could not be analyzed."""
+    handled: _builtins.bool
+    """The program had a handler of its own for the signal."""
+    def __init__(
+        self,
+        *,
+        process: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        handled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["handled", b"handled", "process", b"process", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FinishedCrash: _TypeAlias = FinishedCrash  # noqa: Y015

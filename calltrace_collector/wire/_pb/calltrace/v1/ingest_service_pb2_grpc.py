@@ -61,7 +61,7 @@ class IngestServiceServicer:
 
     def Finish(self, request, context):
         """Asked by whoever waited for a process: says how it ended, and returns when all that it traced is
-        committed and named.
+        committed, named and, where it crashed, analyzed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,7 @@ class IngestServiceStub:
     """
     Finish: _grpc.UnaryUnaryMultiCallable[_ingest_service_pb2.FinishRequest, _ingest_service_pb2.FinishResponse]
     """Asked by whoever waited for a process: says how it ended, and returns when all that it traced is
-    committed and named.
+    committed, named and, where it crashed, analyzed.
     """
 
 @_typing.type_check_only
@@ -53,7 +53,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """
     Finish: _aio.UnaryUnaryMultiCallable[_ingest_service_pb2.FinishRequest, _ingest_service_pb2.FinishResponse]  # type: ignore[assignment]
     """Asked by whoever waited for a process: says how it ended, and returns when all that it traced is
-    committed and named.
+    committed, named and, where it crashed, analyzed.
     """
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -76,7 +76,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_service_pb2.FinishResponse, _abc.Awaitable[_ingest_service_pb2.FinishResponse]]:
         """Asked by whoever waited for a process: says how it ended, and returns when all that it traced is
-        committed and named.
+        committed, named and, where it crashed, analyzed.
         """
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
