@@ -7,7 +7,7 @@ import pytest
 from calltrace_collector.model.commit import Commit, CrashRow
 from calltrace_collector.model.process import ClockReading, Host, ProcessState
 from calltrace_collector.store.writer import Writer
-from tests.support.crashes import crash_analysis, crash_record
+from tests.support.crash_samples import crash_analysis, crash_record
 from tests.support.synthetic import Synthetic, function
 from tests.unit.cli.conftest import Ask
 

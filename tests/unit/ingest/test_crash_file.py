@@ -15,7 +15,7 @@ from calltrace_collector.ingest.crash_file import NO_FILE, read_left_crash
 from calltrace_collector.ingest.directory import SessionDirectory
 from calltrace_collector.model.crash import CrashRecord, MemoryRange, UncaughtException
 from tests.support.crash_files import FILLED, FILLING, WRITTEN, file_bytes, leave_crash
-from tests.support.crashes import crash_message, crash_record
+from tests.support.crash_samples import crash_message, crash_record
 
 
 @pytest.fixture

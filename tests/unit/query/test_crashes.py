@@ -16,7 +16,7 @@ from calltrace_collector.query.crashes import choose_crash, crash_report, type_n
 from calltrace_collector.store.reader import Reader
 from calltrace_collector.store.records import StoredCrash
 from calltrace_collector.store.writer import Writer
-from tests.support.crashes import crash_analysis, crash_frame, crash_message, crash_record
+from tests.support.crash_samples import crash_analysis, crash_frame, crash_message, crash_record
 from tests.support.synthetic import Synthetic, function
 from tests.unit.store.samples import process_info
 

@@ -17,7 +17,7 @@ from calltrace_collector.query.crashes import CrashReport, choose_crash, crash_r
 from calltrace_collector.report.crash_text import CrashText
 from calltrace_collector.store.reader import Reader
 from calltrace_collector.store.writer import Writer
-from tests.support.crashes import crash_analysis, crash_frame, crash_record
+from tests.support.crash_samples import crash_analysis, crash_frame, crash_record
 from tests.support.synthetic import Synthetic, function
 from tests.unit.report.terminal import on_terminal
 

@@ -14,7 +14,7 @@ from calltrace_collector.report.crash_json import crash_fields, report_fields
 from calltrace_collector.report.crashes import print_crashes
 from calltrace_collector.store.reader import Reader
 from calltrace_collector.store.writer import Writer
-from tests.support.crashes import crash_analysis, crash_frame, crash_record
+from tests.support.crash_samples import crash_analysis, crash_frame, crash_record
 from tests.support.synthetic import Synthetic, function
 from tests.unit.store.samples import process_info
 

@@ -11,7 +11,7 @@ from calltrace_collector.model.process import Host
 from calltrace_collector.store.reader import Reader
 from calltrace_collector.store.records import StoredCrash
 from calltrace_collector.store.writer import Writer
-from tests.support.crashes import CLOCK, crash_analysis, crash_frame, crash_message, crash_record
+from tests.support.crash_samples import CLOCK, crash_analysis, crash_frame, crash_message, crash_record
 from tests.unit.store.samples import MAX_U64, process_info, rows_of, value_of
 
 AT_NS = 1_700_000_000_123_456_789
