@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
 # Debian packages, each with what proves that it is there (see tools/system_packages.sh).
-APT_PACKAGES := gcc:gcc g++:g++ libc6-dev:ld gdb:gdb binutils:readelf \
+APT_PACKAGES := gcc:gcc g++:g++ clang:clang libc6-dev:ld gdb:gdb binutils:readelf \
 	python3-dev:python.h python3-venv:python-venv
 
 BIN := .venv/bin

@@ -16,7 +16,7 @@ _SYSTEM_MODULES = re.compile(
 _SYSTEM_FUNCTION = re.compile(
     r"(?:__GI_)?_*(?:raise|gsignal|abort|p?thread_kill|pthread_kill_implementation|pthread_kill_internal|tgkill"
     r"|assert_fail|assert_fail_base|assert_perror_fail|assert|fortify_fail|chk_fail|stack_chk_fail|libc_message"
-    r"|malloc_printerr|cxa_\w+|gxx_personality_v0|Unwind_\w+|restore_rt|libc_fatal)"
+    r"|malloc_printerr|start|libc_csu_init|cxa_\w+|gxx_personality_v0|Unwind_\w+|restore_rt|libc_fatal)"
     r"|(?:std|__gnu_cxx|__cxxabiv1)::.*"
 )
 _SYSTEM_FILE = re.compile(r"/usr/(?:local/)?(?:include|lib)/.*")
@@ -40,7 +40,7 @@ def describe(frame: CrashFrame) -> str:
     module = posixpath.basename(frame.module or "")
     if frame.function is not None:
         name = frame.function if "(" in frame.function else f"{frame.function}()"
-        if frame.file is not None and frame.line is not None:
+        if frame.file is not None and frame.line is not None and not is_system(frame):
             return f"{name} at {posixpath.basename(frame.file)}:{frame.line}"
         return f"{name} of {module}" if module else name
     if module and frame.module_offset is not None:
@@ -79,8 +79,7 @@ def _called_from(frames: Sequence[CrashFrame]) -> str:
             return (
                 f", a signal handler that interrupted {describe(rest[0])}" if rest else ", a signal handler"
             )
-        if number == 0 and (not is_system(frame) or not is_system(callee)):
-            return f", called from {describe(frame)}"
         if not is_system(frame):
-            return f", called by way of {describe(frames[number])} from {describe(frame)}"
-    return f", called from {describe(frames[1])}" if len(frames) > 1 else ""
+            way = f" by way of {describe(callee)}" if number else ""
+            return f", called{way} from {describe(frame)}"
+    return ""
