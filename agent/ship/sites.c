@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <string.h>
 
 #include "agent/life/memory.h"
 
@@ -41,25 +40,28 @@ static bool touches(const struct site *site, uint64_t start, uint64_t end)
     return site->function - start < end - start || site->call_site - start < end - start;
 }
 
+/* Takes the pair out of its place, and moves those behind it that would not be found any more (Knuth, volume
+ * 3, 6.4, algorithm R). */
+static void take_out(struct sites *sites, size_t hole)
+{
+    size_t mask = ((size_t)1 << sites->size_log2) - 1;
+    for (size_t at = (hole + 1) & mask; sites->table[at].function != 0; at = (at + 1) & mask) {
+        const struct site *site = &sites->table[at];
+        size_t first = sites_hash(sites, site->function, site->call_site);
+        if (((at - first) & mask) < ((at - hole) & mask))
+            continue;
+        sites->table[hole] = *site;
+        hole = at;
+    }
+    sites->table[hole] = (struct site){0};
+    sites->used--;
+}
+
 void sites_forget(struct sites *sites, uint64_t start, uint64_t end)
 {
-    struct sites kept = *sites;
-    kept.used = 0;
-    kept.table = memory_get(table_bytes(sites->size_log2));
-    if (kept.table == NULL) {
-        memset(sites->table, 0, table_bytes(sites->size_log2));
-        sites->used = 0;
-        return;
-    }
-    for (size_t i = 0; i < (size_t)1 << sites->size_log2; i++) {
-        const struct site *site = &sites->table[i];
-        if (site->function == 0 || touches(site, start, end))
-            continue;
-        *free_place(&kept, site->function, site->call_site) = *site;
-        kept.used++;
-    }
-    sites_close(sites);
-    *sites = kept;
+    for (size_t i = 0; i < (size_t)1 << sites->size_log2; i++)
+        while (sites->table[i].function != 0 && touches(&sites->table[i], start, end))
+            take_out(sites, i);
 }
 
 static int grow(struct sites *sites)

@@ -27,7 +27,7 @@ int sites_open(struct sites *sites, uint32_t first);
 void sites_close(struct sites *sites);
 
 /* Forgets all pairs with an address from `start` up to `end`, not their numbers: these addresses mean other
- * code from now on. Without memory it forgets all others too. */
+ * code from now on. */
 void sites_forget(struct sites *sites, uint64_t start, uint64_t end);
 
 /* Adds a pair that is not in the table. Returns its place, or NULL when there is no memory. */
