@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.collector import Collector
-from tests.support.compile import compile_c
+from tests.support.compile import compile_c, compile_cxx
 
 INSTRUMENTED = ("-O0", "-finstrument-functions", "-pthread")
 
@@ -29,7 +29,8 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         key = (source, *flags)
         if key not in built:
             output = folder / f"{Path(source).stem}-{len(built)}"
-            built[key] = compile_c([Path("tests/fixtures") / source], output, flags or INSTRUMENTED)
+            compiled = compile_cxx if source.endswith(".cpp") else compile_c
+            built[key] = compiled([Path("tests/fixtures") / source], output, flags or INSTRUMENTED)
         return built[key]
 
     return build

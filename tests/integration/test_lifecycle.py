@@ -117,17 +117,3 @@ def test_a_depth_limit_leaves_out_what_is_deeper(collector: Collector, build: Ca
     pid, _ = collector.run(build("lifecycle.c"), "exit", "0", CALLTRACE_MAX_DEPTH="2")
     calls = collector.calls(pid)
     assert [(call["depth"], call["status"]) for call in calls] == [(0, "returned"), (1, "cut"), (1, "cut")]
-
-
-def test_threads_that_come_and_go_leave_nothing_behind(
-    collector: Collector, build: Callable[..., Path]
-) -> None:
-    threads = 2000
-    _, descriptors_of_one = collector.run(build("churn.c"), "1")
-    pid, descriptors = collector.run(build("churn.c"), str(threads))
-    process = collector.process(pid)
-    assert (process["threads"], process["calls"]) == (threads, threads * CALLS)
-    assert process["lost_events"] == 0
-    assert descriptors == descriptors_of_one
-    (work,) = collector.report(pid)
-    assert (work["function"], work["calls"]) == ("work", threads * CALLS)
