@@ -11,6 +11,10 @@
 
 static _Thread_local void *given; /* what this thread, or the one that forked it, was given; NULL: nothing */
 
+/* What the kernel would tell a handler of a thread that has none: 0, and SS_DISABLE once it has given one up.
+ */
+static _Thread_local int flags_of_none;
+
 void *altstack_make(void)
 {
     const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK;
@@ -62,6 +66,11 @@ bool altstack_is_ours(const stack_t *stack)
     return given != NULL && stack->ss_sp == given;
 }
 
+void altstack_hide(stack_t *stack)
+{
+    *stack = (stack_t){.ss_flags = flags_of_none};
+}
+
 static int answer(int status)
 {
     if (status == 0)
@@ -73,16 +82,20 @@ static int answer(int status)
 int altstack_set(const stack_t *stack, stack_t *old)
 {
     stack_t wanted, before;
+    bool gives_up = false;
     if (given == NULL)
         return answer(set(stack, old));
     if (stack != NULL) {
         wanted = *stack;
-        if (((uint32_t)wanted.ss_flags & ~AUTODISARM) == SS_DISABLE)
-            wanted = ours(); /* instead of none */
+        gives_up = ((uint32_t)wanted.ss_flags & ~AUTODISARM) == SS_DISABLE;
+        if (gives_up)
+            wanted = ours();
     }
     int status = set(stack != NULL ? &wanted : NULL, &before);
     if (status < 0)
         return answer(status);
+    if (gives_up)
+        flags_of_none = stack->ss_flags;
     if (old == NULL)
         return 0;
     if (altstack_is_ours(&before))

@@ -25,6 +25,9 @@ bool altstack_take(void *stack);
 /* Whether it is what this thread was given. */
 bool altstack_is_ours(const stack_t *stack);
 
+/* Makes of ours what a handler would find there without us. */
+void altstack_hide(stack_t *stack);
+
 /* sigaltstack(). */
 int altstack_set(const stack_t *stack, stack_t *old);
 

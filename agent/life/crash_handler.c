@@ -36,7 +36,7 @@ static void run_programs_handler(int signal, siginfo_t *info, ucontext_t *contex
     const stack_t altstack = context->uc_stack;
     bool hidden = altstack_is_ours(&altstack);
     if (hidden)
-        context->uc_stack = (stack_t){.ss_flags = SS_DISABLE};
+        altstack_hide(&context->uc_stack);
     uint64_t outer = crash_handler_frame;
     if (number != 0)
         crash_handler_frame = (uint64_t)(uintptr_t)__builtin_frame_address(0);

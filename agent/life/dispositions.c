@@ -1,6 +1,7 @@
 #include "agent/life/dispositions.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "agent/interpose/real.h"
@@ -130,6 +131,20 @@ static void write_choice(int index, const struct sigaction *action)
     __atomic_store_n(&choice->generation, next, __ATOMIC_RELEASE);
 }
 
+/* Gives the kernel what it had, past libc, which would add to it. */
+static void put_back(int signal, const struct sigaction *action)
+{
+    struct {
+        uint64_t handler, flags, restorer, mask;
+    } kernel = {
+        .handler = (uint64_t)(uintptr_t)action->sa_sigaction,
+        .flags = (uint32_t)action->sa_flags,
+        .restorer = (uint64_t)(uintptr_t)action->sa_restorer,
+    };
+    memcpy(&kernel.mask, &action->sa_mask, sizeof kernel.mask);
+    sys_call6(SYS_rt_sigaction, signal, (long)&kernel, 0, KERNEL_SIGSET_BYTES, 0, 0);
+}
+
 static bool is_front(const struct sigaction *action)
 {
     return front != NULL && action->sa_sigaction == front;
@@ -210,7 +225,7 @@ struct disposition_change disposition_begin(int signal)
     struct sigaction action;
     if (real_sigaction(signal, NULL, &action) == 0 && is_front(&action)) {
         read_choice(index, &action);
-        real_sigaction(signal, &action, NULL);
+        put_back(signal, &action);
     }
     return change;
 }
@@ -244,14 +259,13 @@ void disposition_reset(int signal)
     struct sigaction action;
     read_choice(index_of(signal), &action);
     action.sa_handler = SIG_DFL;
-    real_sigaction(signal, &action, NULL);
+    put_back(signal, &action);
     take_over(index_of(signal));
     let_go(held);
 }
 
 void disposition_restore_default(int signal)
 {
-    /* As the kernel has it: handler, flags, restorer, mask. */
-    const uint64_t action[4] = {0};
-    sys_call6(SYS_rt_sigaction, signal, (long)action, 0, KERNEL_SIGSET_BYTES, 0, 0);
+    const struct sigaction none = {.sa_handler = SIG_DFL};
+    put_back(signal, &none);
 }
