@@ -90,6 +90,7 @@ def record(  # noqa: PLR0913, PLR0917 an argument an option
 
         ended = traced.wait()
         done = finish(at, ended)
+        traced.bury()
     where = f" --db {db}" if db_is_option else ""
     for crash in done.crashes:
         _say(f"{_crash(program, crash)}; see calltrace crash --process {crash.process}{where}")

@@ -19,6 +19,7 @@ _LEFT_TO_PROGRAM = (signal.SIGINT, signal.SIGQUIT)
 # Python ignores these, and a program inherits what is ignored.
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
 _START_TIME_FIELD = 22
+_DUMPED = 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class TracedProgram:
             CalltraceError: it cannot be started.
         """
         self._pid: int | None = None
+        self._dead_pid: int | None = None
         self._pending: list[int] = []
         for number in (*_FORWARDED, *_LEFT_TO_PROGRAM):
             # What our caller has us ignore (nohup, a shell's background), the program is to ignore as well.
@@ -69,19 +71,29 @@ class TracedProgram:
             os.kill(self._pid, pending)
 
     def wait(self) -> Ended:
-        """Waits for the program's end. Call it once."""
+        """Waits for the program's end. Call it once.
+
+        The dead process stays until it is buried, so that /proc still tells of it: a collector that has not
+        heard of it before sees there how it ended.
+        """
         pid = self._pid
         assert pid is not None  # noqa: S101 else the constructor has raised
-        # The dead process stays until waitpid, so that /proc still tells of it and its pid is nobody else's.
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert result is not None  # noqa: S101 it is only with WNOHANG
         self._pid = None
+        self._dead_pid = pid
         started = _start_time_jiffies(pid)
-        _, wait_status = os.waitpid(pid, 0)
         for number in (*_FORWARDED, *_LEFT_TO_PROGRAM):
             if signal.getsignal(number) != signal.SIG_IGN:
                 default = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
                 signal.signal(number, default)
-        return Ended(pid, started, wait_status)
+        return Ended(pid, started, _wait_status(result))
+
+    def bury(self) -> None:
+        """Lets the dead process go. Call it after wait(), once."""
+        assert self._dead_pid is not None  # noqa: S101 see above
+        os.waitpid(self._dead_pid, 0)
+        self._dead_pid = None
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
         if self._pid is None:
@@ -93,6 +105,13 @@ class TracedProgram:
 
 def _let_pass(_number: int, _frame: FrameType | None) -> None:
     pass
+
+
+def _wait_status(result: os.waitid_result) -> int:
+    """What wait(2) would have said."""
+    if result.si_code == os.CLD_EXITED:
+        return result.si_status << 8
+    return result.si_status | (_DUMPED if result.si_code == os.CLD_DUMPED else 0)
 
 
 def _start_time_jiffies(pid: int) -> int:

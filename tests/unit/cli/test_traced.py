@@ -15,7 +15,12 @@ import os, sys
 from calltrace_collector.cli.traced import TracedProgram
 from calltrace_collector.errors import CalltraceError
 try:
-    ended = TracedProgram(sys.argv[1:], dict(os.environ)).wait()
+    program = TracedProgram(sys.argv[1:], dict(os.environ))
+    ended = program.wait()
+    state = open(f"/proc/{ended.pid}/stat").read().rpartition(")")[2].split()[0]
+    program.bury()
+    assert state == "Z" and not os.path.exists(f"/proc/{ended.pid}"), state
+    assert os.waitstatus_to_exitcode(ended.wait_status) in {ended.exit_status, 128 - ended.exit_status}
 except CalltraceError as error:
     sys.exit(error.message)
 print("ended", ended.exit_status, ended.pid, ended.start_time_jiffies)
