@@ -1,0 +1,74 @@
+"""Backtraces of crashes that the agent recorded, compared with gdb's of the same programs."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calltrace_collector.model.crash import CrashFrame
+from tests.support.collector import AGENT, PATIENCE_S, Collector
+from tests.support.crashes import CRASHES, PLAIN, Crash, compile_crash, differences
+from tests.support.gdb_crash import crash as run_in_gdb
+
+BUILDS = ("gcc-O2", "clang-O2", "gcc-O0", "clang-O0")
+CASES = [
+    pytest.param(crash, BUILDS[number % 4], id=f"{crash.name}-{BUILDS[number % 4]}")
+    for number, crash in enumerate(CRASHES)
+]
+UNTRACED = {"plugin_main.c", "no_frames.c"}
+
+
+def crash_of(collector: Collector, program: Path, arguments: list[str], stack_bytes: int | None) -> dict[str, Any]:
+    """Runs a program that crashes; returns what `calltrace crash` says."""
+    limits = (stack_bytes, resource.getrlimit(resource.RLIMIT_STACK)[1]) if stack_bytes else None
+    process = subprocess.Popen(
+        [str(program), *arguments],
+        env={**collector.environment, "LD_PRELOAD": str(AGENT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_STACK, limits)) if limits else None,
+    )
+    process.communicate(timeout=PATIENCE_S)
+    assert process.returncode < 0
+    assert collector.wait_for_end(process.pid)["state"] == "crashed"
+    done = collector.ask("crash", "--pid", str(process.pid), "--format", "json")
+    assert (done.returncode, done.stderr) == (0, ""), collector.log()
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def frame_of(frame: dict[str, Any]) -> CrashFrame:
+    return CrashFrame(
+        address=int(frame["address"], 16),
+        function=frame["function_name"],
+        linkage_name=frame["linkage_name"],
+        module=frame["library_name"],
+        module_offset=int(frame["offset"], 16) if frame["offset"] else None,
+        function_offset=None,
+        file=frame["file"],
+        line=frame["line"],
+        inlined=frame["inlined"],
+        call=frame["call"],
+        is_signal_frame=frame["signal_frame"],
+    )
+
+
+@pytest.mark.parametrize(("crash", "build"), CASES)
+def test_recorded_backtrace_is_that_of_gdb(
+    crash: Crash, build: str, tmp_path: Path, collector: Collector
+) -> None:
+    flags = (*PLAIN[build], "-finstrument-functions")
+    program, arguments = compile_crash(crash, flags, tmp_path)
+    seen = run_in_gdb(program, tmp_path, *arguments, stack_bytes=crash.stack_bytes)
+    answer = crash_of(collector, program, arguments, crash.stack_bytes)
+    print(answer["reason"])
+    frames = [frame_of(frame) for frame in answer["backtrace"]]
+    own = [frame for frame in frames if not (frame.module or "").endswith("libcalltrace.so")]
+    assert differences(own, seen.frames, optimized="O2" in build, addresses=False) == []
+    assert re.search(crash.reason, answer["reason"]), answer["reason"]
