@@ -12,23 +12,47 @@ from calltrace_collector.report.units import counted, printable
 
 _INNERMOST = 40
 _OUTERMOST = 10
-"""Of a long trace, so many frames are shown at its ends."""
+"""Of a long trace, so many lines are shown at its ends; frames of a recursion are one line."""
 _LINES_AROUND = 3
 _SOURCE_MARGIN = " " * 6
 
 
 def print_backtrace(frames: Sequence[CrashFrame], lines: StyledLines) -> None:
     """Prints frames, the innermost first. The first one whose source is there comes with lines around."""
-    left_out = len(frames) - _INNERMOST - _OUTERMOST
+    runs = _runs(frames)
+    left_out = len(runs) - _INNERMOST - _OUTERMOST
     has_source = False
     width = len(str(len(frames) - 1))
-    for number, frame in enumerate(frames):
-        if left_out > 1 and number == _INNERMOST:
-            lines.write((f"    … {counted(left_out, 'frame')} between: --format json has all", "dim italic"))
-        if left_out > 1 and _INNERMOST <= number < _INNERMOST + left_out:
+    for at, (first, count) in enumerate(runs):
+        if left_out > 1 and _INNERMOST <= at < _INNERMOST + left_out:
+            if at == _INNERMOST:
+                between = runs[at + left_out][0] - first
+                lines.write(
+                    (f"    … {counted(between, 'frame')} between: --format json has all", "dim italic")
+                )
             continue
-        _print_frame(f"#{number:<{width}}", frame, lines)
-        has_source |= _print_source(frame, lines, 0 if has_source else _LINES_AROUND)
+        _print_frame(f"#{first:<{width}}", frames[first], lines)
+        has_source |= _print_source(frames[first], lines, 0 if has_source else _LINES_AROUND)
+        if count > 1:
+            last = f"#{first + count - 1}"
+            lines.write((f"    … {counted(count - 1, 'more frame')} like it, up to {last}", "dim italic"))
+
+
+def _runs(frames: Sequence[CrashFrame]) -> list[tuple[int, int]]:
+    """Frames that look the same and follow each other: number of the first, and how many."""
+    runs: list[tuple[int, int]] = []
+    for number, frame in enumerate(frames):
+        before = frames[runs[-1][0]] if runs else None
+        if before is not None and not frame.is_signal_frame and _look(before) == _look(frame):
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+        else:
+            runs.append((number, 1))
+    return runs
+
+
+def _look(frame: CrashFrame) -> tuple[object, ...]:
+    place = frame.address, frame.module_offset, frame.function, frame.file, frame.line
+    return *place, frame.inlined, frame.call is None
 
 
 def _print_frame(number: str, frame: CrashFrame, lines: StyledLines) -> None:

@@ -169,6 +169,21 @@ def test_long_backtraces_are_shortened(writer: Writer, reader: Reader) -> None:
     assert lines[0].startswith("  #0    f0")
 
 
+def test_frames_of_a_recursion_are_one_line(writer: Writer, reader: Reader) -> None:
+    again = [crash_frame("f", file="/a.c", call=number) for number in range(90, 0, -1)]
+    frames = [
+        crash_frame("f", file="/a.c", line=6, call=91),
+        *again,
+        crash_frame("main", file="/a.c", line=9),
+    ]
+    assert section(report_of(writer, reader, crash_analysis(*frames)), "backtrace") == [
+        "* #0   f at /a.c:6",
+        "* #1   f at /a.c:7",
+        "    … 89 more frames like it, up to #90",
+        "  #91  main at /a.c:9",
+    ]
+
+
 def test_deep_stacks_and_many_threads_are_shortened(writer: Writer, reader: Reader) -> None:
     lines = section(report_of(writer, reader, crash_analysis(), threads=30, depth=100), "open calls")
     assert lines[0] == "thread 0 worker 0  tid 100, 101 open calls, crashed"
