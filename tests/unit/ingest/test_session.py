@@ -6,9 +6,11 @@ import pytest
 
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.ingest.session import IngestSession
-from calltrace_collector.model.commit import Commit, Place, SavedProcess
+from calltrace_collector.model.commit import Commit, CrashRow, Place, SavedProcess
+from calltrace_collector.model.process import ClockReading
 from calltrace_collector.store.writer import Writer
-from tests.unit.ingest.builders import FUNCTION, Script, process_info
+from tests.support.crash_samples import crash_record
+from tests.unit.ingest.builders import CALL_SITE, FUNCTION, Script, process_info
 
 NEW = SavedProcess(process=1, sequence=0, ended=False)
 
@@ -141,3 +143,48 @@ def test_an_address_of_a_module_that_went_before_a_restart_is_another_function(t
         second.receive(script.batch(2, 0, new_sites=1))
         (site,) = commit_of(second).sites
     assert (site.function, site.function_place) == (1, Place(1, FUNCTION - 0x400000))
+
+
+# --- crashes ---
+
+
+def test_a_crash_comes_with_the_calls_that_were_open() -> None:
+    script, taking = Script(), session()
+    # A call at 1010, one within it from 1020 to 1030, and one at 1040, which is after the crash.
+    for message in (script.module(0, 0x400000), script.thread(), script.batch(1, 2, 0, 1, new_sites=2)):
+        taking.receive(message)
+    commit_of(taking)
+    record = crash_record(thread=0, clock=ClockReading(1039, 600, 10**18 + 5))
+    case = taking.receive_crash(record)
+    assert [(call.call, call.function_address, call.call_site_address) for call in case.open_calls] == [
+        (1, FUNCTION, CALL_SITE)
+    ]
+    assert [module.number for module in case.modules] == [0]
+    commit = commit_of(taking)
+    # The wall clock may be set meanwhile: the time is that of the first reading, and what passed since.
+    assert commit.crash == case.crash == CrashRow(record, 10**18 + 100, None)
+    assert commit.clocks == [record.clock]
+    assert (case.process, case.pid) == (commit.process, 1234)
+
+
+def test_a_crash_of_a_thread_that_nobody_knows() -> None:
+    case = session().receive_crash(crash_record(thread=5, clock=ClockReading(2000, 600, 10**18)))
+    assert case.crash.record.thread is None
+    assert case.open_calls == ()
+
+
+def test_a_crash_of_a_thread_that_has_ended() -> None:
+    script, taking = Script(), session()
+    taking.receive(script.thread())
+    taking.receive(script.thread(ended_ticks=1500))
+    commit_of(taking)
+    case = taking.receive_crash(crash_record(thread=0, clock=ClockReading(1200, 600, 10**18)))
+    assert case.crash.record.thread is None
+
+
+@pytest.mark.parametrize("clock", [ClockReading(999, 600, 1), ClockReading(2000, 499, 1)])
+def test_a_crash_of_before_the_beginning_is_refused(clock: ClockReading) -> None:
+    taking = session()
+    with pytest.raises(ProtocolError, match="recorded a crash of before it began"):
+        taking.receive_crash(crash_record(clock=clock))
+    assert commit_of(taking).crash is None
