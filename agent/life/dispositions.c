@@ -31,6 +31,8 @@ static struct holder {
 
 static void (*front)(int, siginfo_t *, void *); /* our handler; NULL: not in place yet */
 
+static uint64_t restorer; /* libc's, which it gives to all */
+
 typedef int sigaction_function(int, const struct sigaction *, struct sigaction *);
 static void *real_sigaction_place;
 
@@ -168,6 +170,8 @@ static void take_over(int index)
     action.sa_flags |= SA_SIGINFO | SA_ONSTACK;
     action.sa_flags &= ~SA_RESETHAND;
     real_sigaction(signal, &action, NULL);
+    if (restorer == 0 && real_sigaction(signal, NULL, &action) == 0)
+        restorer = (uint64_t)(uintptr_t)action.sa_restorer;
 }
 
 void dispositions_install(void (*handler)(int, siginfo_t *, void *))
@@ -268,4 +272,9 @@ void disposition_restore_default(int signal)
 {
     const struct sigaction none = {.sa_handler = SIG_DFL};
     put_back(signal, &none);
+}
+
+uint64_t disposition_restorer(void)
+{
+    return restorer;
 }

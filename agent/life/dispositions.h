@@ -55,4 +55,7 @@ void disposition_reset(int signal);
 /* In a handler: the signal is to have its default action, and nothing in front of it. */
 void disposition_restore_default(int signal);
 
+/* The address that begins every signal frame, to which its handler returns; 0: not known. */
+uint64_t disposition_restorer(void);
+
 #endif

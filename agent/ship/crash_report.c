@@ -6,28 +6,19 @@
 
 #include "agent/life/crash.h"
 #include "agent/life/futex.h"
-#include "agent/life/maps.h"
 #include "agent/life/memory.h"
 #include "agent/life/sys.h"
 #include "agent/life/text.h"
+#include "agent/ship/crash_memory.h"
 #include "agent/ship/crc32c.h"
 #include "agent/ship/messages.h"
 #include "agent/ship/utf8.h"
 
-#define RED_ZONE_BYTES 128
-#define STACK_BYTES (256u << 10)
-#define STACK_END_BYTES (64u << 10)
-#define CODE_BYTES 64
-#define MAPS_BYTES (256u << 10)
+#define MAPS_BYTES CRASH_STACK_BYTES
 #define ABORT_MESSAGE_BYTES 4096
-#define MESSAGE_BYTES (2 * STACK_BYTES + 2 * STACK_END_BYTES + MAPS_BYTES + (32u << 10))
-#define SCRATCH_BYTES (STACK_BYTES + CALLTRACE_PAGE)
-#define MOST_RANGES 5
-#define ADDRESS_END (1ull << 47)
+#define MESSAGE_BYTES (CRASH_MEMORY_BYTES + MAPS_BYTES + (32u << 10))
 
-enum { STACK_POINTER = 7, INSTRUCTION_POINTER = 16 };
-
-/* Fields of Crash, Registers, MemoryRange and UncaughtException. */
+/* Fields of Crash, Registers and UncaughtException. */
 enum {
     HAS_THREAD = 1,
     THREAD,
@@ -53,7 +44,6 @@ enum {
     TRAP_ERROR
 };
 enum { GENERAL = 1, FLAGS, FS_BASE, GS_BASE, SEGMENTS, FXSAVE };
-enum { ADDRESS = 1, CONTENT };
 enum { TYPE_NAME = 1, HAS_WHAT, WHAT };
 
 int crash_report_open(struct crash_report *r, const struct session *session, const struct roster *roster,
@@ -63,77 +53,14 @@ int crash_report_open(struct crash_report *r, const struct session *session, con
         .slot = session->crash,
         .roster = roster,
         .directory = session->directory,
-        .memory_fd = modules->memory_fd,
-        .maps_fd = modules->maps_fd,
+        .memory = {.memory_fd = modules->memory_fd, .maps_fd = modules->maps_fd},
     };
-    uint8_t *memory = memory_get(MESSAGE_BYTES + SCRATCH_BYTES); /* used when it is touched */
+    uint8_t *memory = memory_get(MESSAGE_BYTES + CRASH_SCRATCH_BYTES); /* used when it is touched */
     if (memory == NULL)
         return -ENOMEM;
     r->message = memory;
-    r->scratch = memory + MESSAGE_BYTES;
+    r->memory.scratch = memory + MESSAGE_BYTES;
     return 0;
-}
-
-/* ---- the program's memory ---- */
-
-struct range {
-    uint64_t begin, end;
-};
-
-struct ranges {
-    struct range list[MOST_RANGES]; /* lowest address first */
-    size_t count;
-    bool cut;
-};
-
-static void add_range(struct ranges *ranges, uint64_t begin, uint64_t end)
-{
-    if (begin >= end || end > ADDRESS_END || ranges->count == MOST_RANGES)
-        return;
-    size_t i = ranges->count++;
-    for (; i > 0 && ranges->list[i - 1].begin > begin; i--)
-        ranges->list[i] = ranges->list[i - 1];
-    ranges->list[i] = (struct range){begin, end};
-}
-
-static long read_memory(const struct crash_report *r, uint64_t address, void *to, size_t size)
-{
-    return sys_call6(SYS_pread64, r->memory_fd, (long)to, (long)size, (long)address, 0, 0);
-}
-
-/* Reads up to the first page that is not there, passing over one such page at the beginning. Returns the
- * bytes read, with `begin` where they lie. */
-static size_t read_range(const struct crash_report *r, struct range *range)
-{
-    size_t length = 0;
-    for (int skipped = 0; skipped < 2 && length == 0; skipped++) {
-        while (range->begin + length < range->end) {
-            long got = read_memory(r, range->begin + length, r->scratch + length,
-                                   range->end - range->begin - length);
-            if (got <= 0)
-                break;
-            length += (size_t)got;
-        }
-        if (length == 0)
-            range->begin = (range->begin | (CALLTRACE_PAGE - 1)) + 1;
-    }
-    return length;
-}
-
-/* The mapping that the stack pointer is in, or, where it has run out of its stack, the one above. */
-static bool find_stack(const struct crash_report *r, uint64_t stack_pointer, struct range *stack)
-{
-    struct maps_reader reader;
-    struct mapping mapping;
-    if (maps_begin(&reader, r->maps_fd) < 0)
-        return false;
-    while (maps_next(&reader, &mapping) > 0) {
-        if (mapping.end <= stack_pointer || !mapping.readable)
-            continue;
-        *stack = (struct range){mapping.start, mapping.end};
-        return true;
-    }
-    return false;
 }
 
 static const struct roster_place *find_place(const struct roster *roster, uint32_t tid)
@@ -147,72 +74,28 @@ static const struct roster_place *find_place(const struct roster *roster, uint32
     return NULL;
 }
 
-/* The innermost frames, and the outermost where there are many. */
-static void add_stack(const struct crash_report *r, struct ranges *ranges, uint64_t stack_pointer,
-                      uint64_t stack_base)
-{
-    struct range stack;
-    if (stack_pointer < RED_ZONE_BYTES || !find_stack(r, stack_pointer, &stack))
-        return;
-    if (stack_base > stack.begin && stack_base < stack.end && stack_base > stack_pointer)
-        stack.end = (stack_base | (CALLTRACE_PAGE - 1)) + 1;
-    uint64_t begin = stack_pointer - RED_ZONE_BYTES;
-    if (begin < stack.begin)
-        begin = stack.begin;
-    if (stack.end - begin <= STACK_BYTES) {
-        add_range(ranges, begin, stack.end);
-        return;
-    }
-    uint64_t first_end = begin + STACK_BYTES;
-    uint64_t last_begin = stack.end - STACK_END_BYTES;
-    ranges->cut |= last_begin > first_end;
-    add_range(ranges, begin, first_end);
-    add_range(ranges, last_begin > first_end ? last_begin : first_end, stack.end);
-}
-
-static void put_ranges(struct crash_report *r, struct proto *p, struct ranges *ranges)
-{
-    for (size_t i = 0; i < ranges->count; i++) {
-        struct range *range = &ranges->list[i];
-        size_t length = read_range(r, range);
-        if (length == 0)
-            continue;
-        size_t body = 1 + sizeof range->begin + 1 + varint_bytes(length) + length;
-        proto_tag(p, MEMORY, WIRE_BYTES);
-        proto_varint(p, body);
-        proto_fixed64(p, ADDRESS, range->begin);
-        proto_bytes(p, CONTENT, r->scratch, length);
-    }
-    proto_uint(p, MEMORY_CUT, ranges->cut);
-}
-
 static void put_memory(struct crash_report *r, struct proto *p, const struct crash_slot *slot)
 {
-    struct ranges ranges = {.count = 0};
+    struct crash_ranges ranges = {.count = 0};
     const struct roster_place *place = find_place(r->roster, slot->tid);
-    uint64_t base = place != NULL ? place->ring->stack_base : 0;
-    add_stack(r, &ranges, slot->general[STACK_POINTER], base);
-    uint64_t at = slot->general[INSTRUCTION_POINTER];
-    if (at >= CODE_BYTES / 2)
-        add_range(&ranges, at - CODE_BYTES / 2, at + CODE_BYTES / 2);
-    put_ranges(r, p, &ranges);
+    crash_memory_choose(&r->memory, slot, place != NULL ? place->ring->stack_base : 0, &ranges);
+    crash_memory_put(&r->memory, &ranges, p, MEMORY);
+    proto_uint(p, MEMORY_CUT, ranges.cut);
 }
-
-/* ---- the rest ---- */
 
 static void put_maps(struct crash_report *r, struct proto *p)
 {
     size_t length = 0;
     long got = 0;
     while (length < MAPS_BYTES) {
-        got = sys_call6(SYS_pread64, r->maps_fd, (long)(r->scratch + length), (long)(MAPS_BYTES - length),
-                        (long)length, 0, 0);
+        got = sys_call6(SYS_pread64, r->memory.maps_fd, (long)(r->memory.scratch + length),
+                        (long)(MAPS_BYTES - length), (long)length, 0, 0);
         if (got <= 0)
             break;
         length += (size_t)got;
     }
-    utf8_clean(r->scratch, length);
-    proto_bytes(p, MAPS, r->scratch, length);
+    utf8_clean(r->memory.scratch, length);
+    proto_bytes(p, MAPS, r->memory.scratch, length);
     proto_uint(p, MAPS_CUT, got != 0);
 }
 
@@ -233,9 +116,10 @@ static void put_abort_message(struct crash_report *r, struct proto *p)
     } message;
     uint64_t address = 0;
     if (crash_abort_message == 0 ||
-        read_memory(r, crash_abort_message, &address, sizeof address) != sizeof address || address == 0)
+        crash_memory_read(&r->memory, crash_abort_message, &address, sizeof address) != sizeof address ||
+        address == 0)
         return;
-    long got = read_memory(r, address, &message, sizeof message);
+    long got = crash_memory_read(&r->memory, address, &message, sizeof message);
     if (got <= (long)sizeof message.size)
         return;
     size_t length = strnlen(message.text, (size_t)got - sizeof message.size);

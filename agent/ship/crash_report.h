@@ -13,16 +13,15 @@
 
 #include "agent/life/modules.h"
 #include "agent/life/session.h"
+#include "agent/ship/crash_memory.h"
 #include "agent/ship/roster.h"
 
 struct crash_report {
     struct crash_slot *slot;
     const struct roster *roster;
     int directory;
-    int memory_fd; /* /proc/self/mem */
-    int maps_fd;
+    struct crash_memory memory;
     uint8_t *message; /* the file: its header and the message */
-    uint8_t *scratch;
 };
 
 /* Returns 0 or -errno. */
