@@ -14,6 +14,7 @@
 #include "agent/life/crash.h"
 #include "agent/life/credentials.h"
 #include "agent/life/futex.h"
+#include "agent/life/limits.h"
 #include "agent/life/session.h"
 #include "agent/life/sys.h"
 #include "agent/life/text.h"
@@ -57,6 +58,10 @@ static struct flusher {
 static void say_unreachable(int status)
 {
     struct text t = text_in(agent.message, sizeof agent.message);
+    if (status == -EMFILE) {
+        text_add(&t, "this program may open too few files to be traced (ulimit -n): it runs untraced");
+        return;
+    }
     text_add(&t, "no collector at ");
     text_add(&t, agent.config.socket_path);
     text_add(&t, status == -ENOENT || status == -ECONNREFUSED ? "" : " that lets this user in");
@@ -75,6 +80,15 @@ static void say_no_memory(int status)
                  "CALLTRACE_SHM_DIR");
 }
 
+static void say_no_address_space(void)
+{
+    struct text t = text_in(agent.message, sizeof agent.message);
+    text_add(
+        &t,
+        "too little is left of the address space that this program may use (ulimit -v): it runs untraced; "
+        "allow it more");
+}
+
 /* The program's descriptors are in this thread's table too: held open here, a pipe would never end. */
 static void close_inherited(void)
 {
@@ -84,10 +98,15 @@ static void close_inherited(void)
 static int open_session(struct flusher *f)
 {
     struct clock_reading reading = clock_read();
+    uint64_t outbox_bytes = limits_outbox_bytes(agent.config.outbox_bytes);
+    if (outbox_bytes == 0) {
+        say_no_address_space();
+        return -ENOMEM;
+    }
     int status = session_open(&f->session, &reading);
     if (status < 0)
         return status;
-    status = outbox_open(&f->outbox, f->session.directory, agent.config.outbox_bytes);
+    status = outbox_open(&f->outbox, f->session.directory, outbox_bytes);
     if (status == 0)
         status = roster_open(&f->roster, f->session.directory);
     if (status == 0)
