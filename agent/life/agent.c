@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent/life/complaint.h"
 #include "agent/life/crash.h"
 #include "agent/life/futex.h"
 #include "agent/life/memory.h"
@@ -122,6 +123,7 @@ bool agent_start(void)
             return state == AGENT_RUNNING;
         futex_wait(&agent.state, AGENT_STARTING, 0);
     }
+    complaint_begin();
     bool traced = start();
     if (traced)
         crash_watch();
@@ -146,6 +148,7 @@ static void at_exit(int exit_code, void *unused)
     agent_wake_flusher();
     while (__atomic_load_n(&agent.finished, __ATOMIC_ACQUIRE) == 0)
         futex_wait(&agent.finished, 0, FINISH_CHECK_NS);
+    complaint_say();
 }
 
 static void in_forked_child(void)

@@ -7,6 +7,7 @@
 
 #include "agent/life/agent.h"
 #include "agent/life/altstack.h"
+#include "agent/life/complaint.h"
 #include "agent/life/crash.h"
 #include "agent/life/futex.h"
 #include "agent/life/sys.h"
@@ -83,8 +84,12 @@ static bool attach(uint64_t stack_pointer)
     };
     sys_call3(SYS_prctl, PR_GET_NAME, (long)request.name, 0);
     thread_ask(&request);
-    if (request.producer == NULL)
+    if (request.producer == NULL) {
+        complaint_leave("no memory for the calls of a thread: they are not recorded");
+        complaint_say();
+        ring_mute(); /* or each of its calls would ask again */
         return false;
+    }
     ring_producer = request.producer;
     altstack_give(request.producer->altstack);
     return true;

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include "agent/life/agent.h"
+#include "agent/life/complaint.h"
 #include "agent/life/futex.h"
 #include "agent/life/sys.h"
 #include "agent/life/thread.h"
@@ -113,6 +114,12 @@ static void sleep_until_drained(struct producer *p)
     __atomic_store_n(&ring->waiting, 0, __ATOMIC_RELAXED);
 }
 
+/* It may become so while a thread waits: when the collector has refused the stream. */
+static bool threads_may_not_wait(void)
+{
+    return __atomic_load_n(&agent.config.drops, __ATOMIC_RELAXED);
+}
+
 static bool drop(struct producer *p)
 {
     arch_take(&p->ring->dropped, 1);
@@ -125,6 +132,8 @@ static bool wait_for_room(struct producer *p, uint64_t words)
     for (int i = 0; !extend_limit(p, words); i++) {
         /* Behind an interrupted hook nothing is published, so nothing drains what its handler records. */
         if (p->reserved != p->published && __atomic_load_n(&p->ring->tail, __ATOMIC_ACQUIRE) == p->published)
+            return drop(p);
+        if (threads_may_not_wait())
             return drop(p);
         if (i < SPINS_BEFORE_SLEEP)
             arch_relax();
@@ -147,8 +156,9 @@ COLD bool ring_make_room(uint64_t words, uint64_t stack_pointer)
     if (p->reserved + words <= p->limit && !has_unsaid_drops(p))
         return true;
     agent_wake_flusher();
+    complaint_say();
     uint64_t needed = words + RECORD_EXIT_WORDS;
-    if (!agent.config.drops) {
+    if (!threads_may_not_wait()) {
         if (!wait_for_room(p, needed))
             return false;
     } else {

@@ -13,6 +13,12 @@ enum {
     HTTP2_LAST_CODE = 13,
 };
 
+bool grpc_status_is_final(int status)
+{
+    return status == GRPC_INVALID_ARGUMENT || status == GRPC_PERMISSION_DENIED ||
+           status == GRPC_UNIMPLEMENTED || status == GRPC_UNAUTHENTICATED;
+}
+
 int grpc_status_parse(const uint8_t *text, size_t size)
 {
     if (size == 0 || size > 2)

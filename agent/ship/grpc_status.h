@@ -7,6 +7,7 @@
 #ifndef CALLTRACE_SHIP_GRPC_STATUS_H
 #define CALLTRACE_SHIP_GRPC_STATUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,6 +15,7 @@ enum grpc_code {
     GRPC_OK = 0,
     GRPC_CANCELLED = 1,
     GRPC_UNKNOWN = 2,
+    GRPC_INVALID_ARGUMENT = 3,
     GRPC_PERMISSION_DENIED = 7,
     GRPC_RESOURCE_EXHAUSTED = 8,
     GRPC_UNIMPLEMENTED = 12,
@@ -21,6 +23,9 @@ enum grpc_code {
     GRPC_UNAVAILABLE = 14,
     GRPC_UNAUTHENTICATED = 16, /* the last one */
 };
+
+/* Whether the same call would end so again, however often it is made. */
+bool grpc_status_is_final(int status);
 
 /* The status that a grpc-status header states: its number, or GRPC_UNKNOWN for what is none. */
 int grpc_status_parse(const uint8_t *text, size_t size);

@@ -73,15 +73,44 @@ int outbox_open(struct outbox *o, int directory, uint64_t max_bytes)
     return 0;
 }
 
+static void free_oldest(struct outbox *o)
+{
+    uint16_t number = o->order[0];
+    __atomic_store_n(&segment_at(o, number)->first_sequence, 0, __ATOMIC_RELEASE);
+    o->in_use--;
+    memmove(o->order, o->order + 1, o->in_use * sizeof o->order[0]);
+    if (o->send_index > 0)
+        o->send_index--;
+    else
+        o->send_offset = sizeof(struct segment_header);
+    o->free[o->free_count++] = number;
+}
+
+/* Whether the only segment can be begun anew: all in it has been sent, and has arrived. */
+static bool is_over(const struct outbox *o)
+{
+    const struct segment_header *segment = writing(o);
+    return o->in_use == 1 && o->send_offset == segment->end && segment->last_sequence <= o->acknowledged;
+}
+
+/* Finds the segment that follows the one that is full. Returns false when there is none. */
+static bool next_segment(struct outbox *o)
+{
+    if (o->free_count == 0 && reserve_segment(o) < 0) {
+        if (!is_over(o))
+            return false;
+        free_oldest(o);
+    }
+    begin_segment(o, o->free[--o->free_count]);
+    return true;
+}
+
 uint8_t *outbox_reserve(struct outbox *o, size_t size)
 {
     if (size > OUTBOX_MAX_MESSAGE)
         return NULL;
-    if (writing(o)->end + frame_bytes(size) > OUTBOX_SEGMENT_BYTES) {
-        if (o->free_count == 0 && reserve_segment(o) < 0)
-            return NULL;
-        begin_segment(o, o->free[--o->free_count]);
-    }
+    if (writing(o)->end + frame_bytes(size) > OUTBOX_SEGMENT_BYTES && !next_segment(o))
+        return NULL;
     struct segment_header *segment = writing(o);
     return (uint8_t *)frame_at(segment, segment->end) + sizeof(struct frame_header);
 }
@@ -141,21 +170,9 @@ int outbox_rewind(struct outbox *o, uint64_t sequence)
     return 0;
 }
 
-static void free_oldest(struct outbox *o)
-{
-    uint16_t number = o->order[0];
-    __atomic_store_n(&segment_at(o, number)->first_sequence, 0, __ATOMIC_RELEASE);
-    o->in_use--;
-    memmove(o->order, o->order + 1, o->in_use * sizeof o->order[0]);
-    if (o->send_index > 0)
-        o->send_index--;
-    else
-        o->send_offset = sizeof(struct segment_header);
-    o->free[o->free_count++] = number;
-}
-
 void outbox_acknowledge(struct outbox *o, uint64_t sequence)
 {
+    o->acknowledged = sequence;
     while (o->in_use > 1 && segment_at(o, o->order[0])->last_sequence <= sequence)
         free_oldest(o);
 }

@@ -28,8 +28,9 @@ struct outbox {
     uint32_t in_use;
     uint16_t free[OUTBOX_MAX_SEGMENTS]; /* segments reserved and not in use, the warmest last */
     uint32_t free_count;
-    uint32_t send_index;  /* the next message to send: in segment order[send_index], */
-    uint64_t send_offset; /* at this offset */
+    uint32_t send_index;   /* the next message to send: in segment order[send_index], */
+    uint64_t send_offset;  /* at this offset */
+    uint64_t acknowledged; /* up to this sequence number */
 };
 
 struct outbox_message {

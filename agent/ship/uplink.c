@@ -8,8 +8,12 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "agent/life/agent.h"
+#include "agent/life/complaint.h"
 #include "agent/life/sys.h"
+#include "agent/life/text.h"
 #include "agent/record/clock.h"
+#include "agent/ship/grpc_status.h"
 #include "agent/ship/messages.h"
 
 #define SERVICE_PATH "/calltrace.v1.IngestService/Trace"
@@ -27,8 +31,33 @@ static void disconnect(struct uplink *u, uint64_t now_ns)
     u->welcomed = false;
     u->message_offered = false;
     u->wants_write = false;
-    u->retry_at_ns = u->half_closed ? UINT64_MAX : now_ns + u->retry_after_ns;
+    u->retry_at_ns = u->half_closed || u->refused ? UINT64_MAX : now_ns + u->retry_after_ns;
     u->retry_after_ns = u->retry_after_ns * 2 < LAST_RETRY_NS ? u->retry_after_ns * 2 : LAST_RETRY_NS;
+}
+
+/* The collector will not have the rest: the program goes on without. */
+static void give_up(struct uplink *u, const char *why)
+{
+    char line[AGENT_MESSAGE_BYTES];
+    struct text t = text_in(line, sizeof line);
+    text_add(&t, why);
+    text_add(&t, ": what this program calls from now on is not recorded");
+    complaint_leave(line);
+    u->refused = true;
+    __atomic_store_n(&agent.config.drops, true, __ATOMIC_RELAXED);
+}
+
+/* The call has ended. */
+static void take_status(struct uplink *u)
+{
+    char why[AGENT_MESSAGE_BYTES / 2];
+    char line[AGENT_MESSAGE_BYTES];
+    if (!grpc_status_is_final(grpc_status(&u->stream, why, sizeof why)))
+        return;
+    struct text t = text_in(line, sizeof line);
+    text_add(&t, "the collector refused the trace: ");
+    text_add(&t, why);
+    give_up(u, line);
 }
 
 static int on_welcome(struct uplink *u, uint64_t next_sequence)
@@ -37,6 +66,8 @@ static int on_welcome(struct uplink *u, uint64_t next_sequence)
         return -EPROTO;
     int status = outbox_rewind(u->outbox, next_sequence);
     u->welcomed = status == 0;
+    if (status == -ERANGE)
+        give_up(u, "the collector no longer has what it had stored of this program (another database?)");
     return status;
 }
 
@@ -125,8 +156,10 @@ static int pump_once(struct uplink *u)
     int events = grpc_pump(&u->stream);
     if (events < 0)
         return events;
-    if ((events & GRPC_ENDED) != 0)
+    if ((events & GRPC_ENDED) != 0) {
+        take_status(u);
         return -ECONNRESET;
+    }
     return events;
 }
 

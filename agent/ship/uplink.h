@@ -2,7 +2,8 @@
  * The uplink: the stream to the collector, from connecting to the last acknowledgement.
  *
  * Nothing here waits. Without a connection it tries again every so often, and sends again from wherever
- * the collector says it stopped.
+ * the collector says it stopped. When the collector refuses the stream for good, the uplink leaves a line for
+ * the user, and the program's threads do not wait for room any more.
  */
 #ifndef CALLTRACE_SHIP_UPLINK_H
 #define CALLTRACE_SHIP_UPLINK_H
@@ -23,6 +24,7 @@ struct uplink {
     bool welcomed;
     bool message_offered; /* the outbox's next message is on its way */
     bool half_closed;     /* nothing more is to be sent, on this connection or another */
+    bool refused;         /* for good: there will be no other connection */
     bool wants_write;
     uint64_t acknowledged;
     uint64_t retry_at_ns; /* when to connect next */

@@ -89,6 +89,36 @@ static void send_again(struct outbox *outbox)
     }
 }
 
+/* While no more than its first segment can be had, that is used again and again. */
+static void go_round_in_one_segment(int directory)
+{
+    struct outbox outbox;
+    struct outbox_message none;
+    CHECK_EQUAL(outbox_open(&outbox, directory, SEGMENTS * OUTBOX_SEGMENT_BYTES), 0);
+    faults_set(SYS_fallocate, 0, -ENOSPC, true);
+    for (unsigned round = 0; round < 20; round++) {
+        uint64_t first = outbox.next_sequence;
+        while (put(&outbox)) {
+        }
+        CHECK(outbox.next_sequence > first);
+        uint64_t last = outbox.next_sequence - 1;
+        outbox_acknowledge(&outbox, last - 1);
+        for (uint64_t sequence = first; sequence < last; sequence++)
+            take(&outbox, sequence);
+        CHECK(!put(&outbox));
+        take(&outbox, last);
+        CHECK(!put(&outbox)); /* sent, but not acknowledged */
+        CHECK_EQUAL(outbox_rewind(&outbox, last), 0);
+        outbox_acknowledge(&outbox, last);
+        CHECK(!put(&outbox)); /* acknowledged, but being sent again */
+        take(&outbox, last);
+        CHECK(!outbox_peek(&outbox, &none));
+    }
+    CHECK(faults_clear());
+    CHECK(put(&outbox) && outbox.reserved == 2);
+    CHECK_EQUAL(unlinkat(directory, "outbox", 0), 0);
+}
+
 static void fail_to_open(int directory)
 {
     struct outbox outbox;
@@ -105,6 +135,7 @@ int main(void)
 {
     int directory = open_folder();
     fail_to_open(directory);
+    go_round_in_one_segment(directory);
     struct outbox outbox;
     CHECK_EQUAL(outbox_open(&outbox, directory, SEGMENTS * OUTBOX_SEGMENT_BYTES), 0);
     CHECK_EQUAL(outbox_open(&(struct outbox){0}, directory, OUTBOX_SEGMENT_BYTES), -EEXIST);

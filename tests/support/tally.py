@@ -18,7 +18,7 @@ from calltrace_collector.query.filters import CallFilter
 from calltrace_collector.query.processes import choose
 from calltrace_collector.query.recording import Recording
 from calltrace_collector.store.reader import Reader
-from tests.support.collector import Collector, wait_until
+from tests.support.collector import PATIENCE_S, Collector, wait_until
 
 MAX_THREADS = 64
 DEPTHS = 12
@@ -116,7 +116,11 @@ class Tallied:
 
     def wait(self) -> int:
         """Waits for its end; returns its status."""
-        _, self.errors = self.process.communicate()
+        try:
+            _, self.errors = self.process.communicate(timeout=PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
         return self.process.returncode
 
     def kill(self) -> None:
