@@ -24,6 +24,7 @@ enum agent_state {
 };
 
 struct attach_request;
+struct session_header;
 
 struct agent {
     uint32_t state; /* enum agent_state; a futex */
@@ -43,8 +44,11 @@ struct agent {
     struct attach_request *requests; /* threads that want a ring, newest first */
     uint32_t finish;                 /* 1: the process exits, with exit_code */
     int exit_code;
-    uint32_t finished; /* futex: 1 when the flusher has sent all there is */
-    uint32_t *here;    /* 1, in memory that a forked child sees as 0 */
+    int quick_exit_code;            /* what was passed to quick_exit() */
+    uint32_t pid;                   /* of the process that this is the agent of */
+    struct session_header *session; /* of the session directory; mapped in that process only */
+    uint32_t finished;              /* futex: 1 when the flusher has sent all there is */
+    uint32_t *here;                 /* 1, in memory that a forked child sees as 0 */
 };
 
 extern struct agent agent __attribute__((visibility("hidden")));

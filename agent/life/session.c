@@ -126,11 +126,11 @@ void session_remove(struct session *s)
     sys_call3(SYS_unlinkat, AT_FDCWD, (long)s->path, AT_REMOVEDIR);
 }
 
-void session_exited(struct session *s, int exit_code, const struct clock_reading *clock)
+void session_exited(struct session_header *s, int exit_code, const struct clock_reading *clock)
 {
-    s->header->exit_code = (uint32_t)exit_code & 0xff;
-    s->header->ended_ticks = clock->ticks;
-    s->header->ended_monotonic_ns = clock->monotonic_ns;
-    s->header->ended_realtime_ns = clock->realtime_ns;
-    __atomic_store_n(&s->header->state, SESSION_EXITED, __ATOMIC_RELEASE);
+    s->exit_code = (uint32_t)exit_code & 0xff;
+    s->ended_ticks = clock->ticks;
+    s->ended_monotonic_ns = clock->monotonic_ns;
+    s->ended_realtime_ns = clock->realtime_ns;
+    __atomic_store_n(&s->state, SESSION_EXITED, __ATOMIC_RELEASE);
 }

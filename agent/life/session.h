@@ -32,6 +32,6 @@ int session_open(struct session *session, const struct clock_reading *clock);
 void session_remove(struct session *session);
 
 /* The process has called exit(). */
-void session_exited(struct session *session, int exit_code, const struct clock_reading *clock);
+void session_exited(struct session_header *session, int exit_code, const struct clock_reading *clock);
 
 #endif

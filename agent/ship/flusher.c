@@ -228,7 +228,7 @@ static void say_goodbye(struct flusher *f)
     uint64_t sequence = f->outbox.next_sequence;
     if (!drain_put_goodbye(&f->drain, agent.exit_code, &reading))
         return;
-    session_exited(&f->session, agent.exit_code, &reading);
+    session_exited(f->session.header, agent.exit_code, &reading);
     f->said_goodbye = true;
     f->goodbye_sequence = sequence;
 }
@@ -255,7 +255,7 @@ static void finish(struct flusher *f, uint64_t now_ns)
         return;
     if (!f->said_goodbye) {
         struct clock_reading reading = clock_read();
-        session_exited(&f->session, agent.exit_code, &reading);
+        session_exited(f->session.header, agent.exit_code, &reading);
     }
     declare_finished();
 }
@@ -336,6 +336,8 @@ void flusher_main(void)
     reset(&flusher);
     bool ready = open_session(&flusher) == 0;
     if (ready) {
+        agent.session = flusher.session.header;
+        agent.pid = agent.session->pid;
         credentials_open(&flusher.credentials);
         send_clock(&flusher, clock_monotonic_ns());
         crash_open(flusher.session.crash);

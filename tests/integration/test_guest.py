@@ -31,7 +31,7 @@ class Run:
 
 
 def run(collector: Collector, *arguments: str | Path, traced: bool) -> Run:
-    """Runs a program, in the same environment but for LD_PRELOAD. A shell makes no calls: it is not traced."""
+    """Runs a program, in the same environment but for LD_PRELOAD. A shell makes no calls of its own."""
     untraced = {} if traced else {"LD_PRELOAD": ""}
     program = collector.spawn(*arguments, **untraced)
     output, errors = program.communicate(timeout=120)

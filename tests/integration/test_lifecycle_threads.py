@@ -73,10 +73,7 @@ def test_however_a_thread_or_the_process_is_left(
     assert errors == ""
     end = collector.wait_for_end(program.pid)
     assert end["calls"] == calls
-    known = ("exited", exit_code)
-    assert (end["state"], end["exit_code"]) in (
-        {known, ("killed", None)} if way in ("_exit", "quick") else {known}
-    )
+    assert (end["state"], end["exit_code"]) == ("exited", exit_code)
     work = collector.calls(program.pid, "--function", "work")
     cleanups = {"cancel": 1, "async": 1, "pthread_exit": 11}.get(way, 0)
     in_second_thread = 0 if way in ("deep", "_exit", "quick") else CALLS
