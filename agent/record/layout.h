@@ -157,8 +157,8 @@ enum record_kind {
      * such record counted before were dropped here, if any. In bit 48 whether a third word follows, which
      * means nothing. */
     RECORD_DROPPED = 2,
-    /* No event, but what explains the next ones: bits 0-47 of word 1 are an address, and bits 0-47 of word 2
-     * the enum note_kind. */
+    /* No event, but what explains the next ones: bits 0-47 of word 1 are an address, bits 0-7 of word 2 the
+     * enum note_kind, and bits 48-63 the stack pointer's as of an entry. */
     RECORD_NOTE = 3,
 };
 
@@ -168,7 +168,12 @@ enum note_kind {
     NOTE_LAND,      /* it has come to the function with this stack pointer, which cleans up or catches it */
     NOTE_CATCH,     /* the function with this stack pointer has caught it */
     NOTE_JUMP,      /* longjmp to the function with the address as its stack pointer */
+    NOTE_STACK,     /* makecontext: a stack begins at the address; its size in 16 bytes is in bits 8-47 */
+    NOTE_SWITCH,    /* swapcontext to the stack that the address is on */
 };
+#define NOTE_KIND_MASK 0xffull
+#define NOTE_SIZE_SHIFT 8
+#define NOTE_SIZE_UNIT_SHIFT 4
 
 #define RECORD_ADDRESS_BITS 48
 #define RECORD_ADDRESS_MASK ((1ull << RECORD_ADDRESS_BITS) - 1)

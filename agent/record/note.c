@@ -17,7 +17,7 @@ static bool make_room(struct producer *p, uint64_t stack_pointer)
     return false;
 }
 
-void record_note(enum note_kind kind, uint64_t address, uint64_t stack_pointer)
+void record_note(uint64_t what, uint64_t address, uint64_t stack_pointer)
 {
     struct producer *p = ring_producer;
     if (p->ring == NULL || !make_room(p, stack_pointer))
@@ -29,7 +29,7 @@ void record_note(enum note_kind kind, uint64_t address, uint64_t stack_pointer)
     uint64_t *record = &p->words[position & (RING_WORDS - 1)];
     record[0] = clock_ticks();
     record[1] = record_event_word((const void *)(uintptr_t)address, stack_pointer, RECORD_NOTE);
-    record[2] = record_call_site_word((const void *)(uintptr_t)kind, stack_pointer);
+    record[2] = record_call_site_word((const void *)(uintptr_t)what, stack_pointer);
     if (!nested) /* else the interrupted hook publishes it with its own */
         record_publish(p, position, position + RECORD_NOTE_WORDS);
 }

@@ -26,8 +26,9 @@ static inline uint64_t record_call_site_word(const void *call_site, uint64_t sta
     return ((uint64_t)(uintptr_t)call_site & RECORD_ADDRESS_MASK) | high << RECORD_ADDRESS_BITS;
 }
 
-/* Words 1 and 2 of a note are those of an entry with another kind: an address, and what it is about. */
-void record_note(enum note_kind kind, uint64_t address, uint64_t stack_pointer);
+/* Words 1 and 2 of a note are those of an entry with another kind: an address, and what it is about, an
+ * enum note_kind. */
+void record_note(uint64_t what, uint64_t address, uint64_t stack_pointer);
 
 /* Publishes all that is reserved. A handler may run between any two lines here: if it came before
  * `published` was set, its records are published by the next turn of this loop; if after, by itself. */

@@ -18,17 +18,6 @@
 enum { NUMBER = 1, TID, NAME, STARTED_TICKS, ENDED_TICKS, STACK_BASE, CREATOR_TID };
 enum { EXIT_CODE = 1, GOODBYE_CLOCK };
 
-int drain_open(struct drain *d, struct outbox *outbox, struct roster *roster, uint32_t max_depth)
-{
-    *d = (struct drain){.outbox = outbox, .roster = roster};
-    int status = modules_open(&d->modules);
-    if (status == 0)
-        status = encoder_open(&d->encoder, 0, max_depth);
-    if (status == 0)
-        modules_scan(&d->modules, 0);
-    return status;
-}
-
 static bool put_message(struct drain *d, uint32_t field, const uint8_t *body, size_t size)
 {
     uint8_t *at = outbox_reserve(d->outbox, size + MESSAGE_ENVELOPE_BYTES);
@@ -52,6 +41,20 @@ static bool put_modules(struct drain *d)
         module_announced(module);
     }
     return true;
+}
+
+int drain_open(struct drain *d, struct outbox *outbox, struct roster *roster, uint32_t max_depth)
+{
+    *d = (struct drain){.outbox = outbox, .roster = roster};
+    int status = modules_open(&d->modules);
+    if (status == 0)
+        status = encoder_open(&d->encoder, 0, max_depth, &roster->next_thread);
+    if (status < 0)
+        return status;
+    modules_scan(&d->modules, 0);
+    /* Should the process be killed before anything else, it is known what its rings speak of. */
+    put_modules(d);
+    return 0;
 }
 
 /* A thread that has ended has set the rest of the header before. */
@@ -126,9 +129,9 @@ static bool finish_change(struct drain *d)
 
 static const uint64_t *address_without_module(struct drain *d)
 {
-    for (uint32_t i = 0; i < d->encoder.new_address_count; i++)
-        if (!modules_cover(&d->modules, d->encoder.new_addresses[i]))
-            return &d->encoder.new_addresses[i];
+    for (uint32_t i = 0; i < d->encoder.columns.new_address_count; i++)
+        if (!modules_cover(&d->modules, d->encoder.columns.new_addresses[i]))
+            return &d->encoder.columns.new_addresses[i];
     return NULL;
 }
 

@@ -10,10 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/ship/frames.h"
-#include "agent/ship/proto.h"
-#include "agent/ship/raises.h"
+#include "agent/ship/columns.h"
 #include "agent/ship/sites.h"
+#include "agent/ship/stacks.h"
 
 /* An encoded EventBatch is smaller than this. */
 #define ENCODE_MAX_BYTES (256u << 10)
@@ -26,12 +25,11 @@ struct encode_thread {
     uint32_t number;
     uint64_t position;   /* in the ring: up to here it is encoded */
     uint64_t last_ticks; /* of the last event sent */
-    struct frames frames;
-    uint64_t cut_depth; /* how many of the innermost open calls are deeper than the limit, and not sent */
-    uint64_t cut_calls; /* calls left out since the last event sent */
-    uint64_t dropped;   /* events dropped, as far as the marks sent have told */
-    size_t gap_depth;   /* this many of the outermost open calls were open when events were dropped */
-    struct raises raises;
+    uint64_t dropped;    /* events dropped, as far as the marks sent have told */
+    /* Calls are open that are too deep to be sent, and that nobody remembers: a call's exit that is no
+     * other's is theirs. */
+    bool forgot_cut_calls;
+    struct stacks stacks;
 };
 
 int encode_thread_open(struct encode_thread *thread, uint32_t number, uint64_t started_ticks,
@@ -41,21 +39,12 @@ void encode_thread_close(struct encode_thread *thread);
 /* Shared by the threads of a process; one batch is in the making at a time. */
 struct encoder {
     struct sites sites;
-    uint32_t max_depth; /* 0: no limit */
-    uint8_t *memory;    /* of the columns */
-    uint8_t *dt, *dt_end;
-    uint8_t *op, *op_end;
-    struct proto marks;
-    struct proto new_sites;
-    uint64_t *new_addresses; /* functions and call sites of the batch's new sites */
-    uint32_t new_address_count;
-    uint32_t events;
-    uint32_t first_site;
-    uint64_t base_ticks;
-    uint64_t ring_begin;
+    struct columns columns;
+    uint32_t max_depth;    /* 0: no limit */
+    uint32_t *next_thread; /* Thread.number that the next new stack gets */
 };
 
-int encoder_open(struct encoder *encoder, uint32_t first_site, uint32_t max_depth);
+int encoder_open(struct encoder *encoder, uint32_t first_site, uint32_t max_depth, uint32_t *next_thread);
 void encoder_close(struct encoder *encoder);
 
 /* The ring's words; word `position` lies at words[position & mask]. */

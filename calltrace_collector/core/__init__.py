@@ -6,7 +6,7 @@ and what arrives. `twin` does the same in Python, for the tests.
 
 from calltrace_collector.core.message import Message, peek
 from calltrace_collector.core.profile import Profile, decode_profile
-from calltrace_collector.core.records import CONTEXT, FRAME, FUNCTION, LOSS, SITE
+from calltrace_collector.core.records import CONTEXT, FRAME, FUNCTION, LOSS, SITE, STACK
 from calltrace_collector.core.rows import CHUNK_ROWS, Rows, decode_chunk
 from calltrace_collector.core.trace import Chunk, Limits, ThreadState, Trace
 
@@ -17,6 +17,7 @@ __all__ = [
     "FUNCTION",
     "LOSS",
     "SITE",
+    "STACK",
     "Chunk",
     "Limits",
     "Message",

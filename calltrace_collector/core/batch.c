@@ -18,9 +18,11 @@ enum batch_field {
     BATCH_DT = 7,
     BATCH_OP = 8,
     BATCH_MARKS = 9,
+    BATCH_STACKS = 10,
 };
 
 enum site_field { SITE_FUNCTION_ADDRESS = 1, SITE_CALL_SITE_ADDRESS = 2, SITE_FRAME_DELTA = 3 };
+enum stack_field { STACK_THREAD = 1, STACK_BASE = 2, STACK_SIZE = 3 };
 enum mark_field { MARK_FIELD_INDEX = 1, MARK_FIELD_KIND = 2, MARK_FIELD_VALUE = 3 };
 
 /* Where the columns lie. Nearly always each is one packed field. */
@@ -39,6 +41,7 @@ void batch_free(struct batch *batch)
     free(batch->op);
     free(batch->sites);
     free(batch->marks);
+    free(batch->stacks);
 }
 
 static int count_column(const struct wire_field *field, uint64_t *count, uint32_t *pieces,
@@ -132,6 +135,31 @@ static int read_mark(struct batch *batch, const struct wire_field *message)
     return status;
 }
 
+static int read_stack(struct batch *batch, const struct wire_field *message)
+{
+    struct wire wire = wire_of(message->bytes, message->size);
+    struct wire_field field;
+    struct new_stack stack = {0};
+    int status;
+
+    while ((status = wire_next(&wire, &field)) > 0) {
+        if (field.type != WIRE_VARINT)
+            continue;
+        if (field.number == STACK_THREAD)
+            stack.thread = (uint32_t)field.value;
+        else if (field.number == STACK_BASE)
+            stack.stack_base = field.value;
+        else if (field.number == STACK_SIZE)
+            stack.size_bytes = field.value;
+    }
+    if (!status)
+        status = array_reserve(&batch->stacks, &batch->stack_capacity, (size_t)batch->stack_count + 1,
+                               sizeof(stack));
+    if (!status)
+        batch->stacks[batch->stack_count++] = stack;
+    return status;
+}
+
 /* Reads everything but the columns, and finds those. */
 static int read_fields(struct batch *batch, struct wire wire, struct columns *columns)
 {
@@ -147,6 +175,8 @@ static int read_fields(struct batch *batch, struct wire wire, struct columns *co
             failed = read_site(batch, &field);
         else if (field.number == BATCH_MARKS && field.type == WIRE_BYTES)
             failed = read_mark(batch, &field);
+        else if (field.number == BATCH_STACKS && field.type == WIRE_BYTES)
+            failed = read_stack(batch, &field);
         else
             read_scalar(batch, &field);
         if (failed)
@@ -214,6 +244,7 @@ int batch_decode(struct batch *batch, const uint8_t *bytes, size_t size)
     struct columns columns = {0};
 
     batch->thread = batch->first_site = batch->events = batch->site_count = batch->mark_count = 0;
+    batch->stack_count = 0;
     batch->ring_begin = batch->ring_end = batch->base_ticks = 0;
     int status = read_fields(batch, wire, &columns);
     return status ? status : read_columns(batch, wire, &columns);

@@ -14,12 +14,20 @@ enum mark_kind {
     MARK_LOST_EXIT = 6,
     MARK_ELAPSED = 7,
     MARK_UNWOUND = 8,
+    MARK_SWITCHED = 9,
 };
 
 struct mark {
     uint32_t index;
     uint32_t kind;
     uint64_t value;
+};
+
+/* A stack that the batch is the first to use. */
+struct new_stack {
+    uint32_t thread;
+    uint64_t stack_base;
+    uint64_t size_bytes;
 };
 
 /* The arrays are reused from batch to batch. */
@@ -32,14 +40,17 @@ struct batch {
     uint32_t events;
     uint32_t site_count;
     uint32_t mark_count;
+    uint32_t stack_count;
     uint64_t *dt; /* `events` elements, as op */
     uint32_t *op;
     struct ct_site *sites;
     struct mark *marks;
+    struct new_stack *stacks;
     size_t dt_capacity;
     size_t op_capacity;
     size_t site_capacity;
     size_t mark_capacity;
+    size_t stack_capacity;
 };
 
 void batch_free(struct batch *batch);

@@ -73,7 +73,7 @@ void ct_trace_forget_addresses(struct ct_trace *trace);
 /* ---- threads ---- */
 struct ct_thread_state {
     uint64_t calls;      /* entries so far; the calls are numbered 1 ... calls */
-    uint64_t last_ticks; /* of the thread's last event */
+    uint64_t last_ticks; /* of the thread's last event, on any of its stacks */
     uint64_t ring_end;   /* position behind the last batch */
     uint64_t stack_base;
     uint64_t dropped; /* sums of the marks */
@@ -94,6 +94,19 @@ struct ct_frame {
     uint32_t site;
     uint32_t flags; /* 1: callees were cut by the depth limit */
 };
+/* Stacks that batches have brought: they are declared as threads, which started at the batch's base_ticks. */
+struct ct_stack {
+    uint32_t thread;
+    uint32_t owner; /* the thread that switches to it */
+    uint64_t started_ticks;
+    uint64_t stack_base;
+    uint64_t size_bytes;
+};
+uint32_t ct_trace_stack_count(const struct ct_trace *trace);
+/* Takes the oldest `count` stacks not taken, or all that there are. Returns how many. */
+uint32_t ct_trace_take_stacks(struct ct_trace *trace, uint32_t count, struct ct_stack *out);
+/* Says again of a declared thread that it is a stack of another one, after a restart. */
+int ct_thread_set_owner(struct ct_trace *trace, uint32_t thread, uint32_t owner);
 uint32_t ct_trace_thread_count(const struct ct_trace *trace); /* highest declared number + 1 */
 /* CT_ERANGE: not declared. */
 int ct_thread_state(const struct ct_trace *trace, uint32_t thread, struct ct_thread_state *out);
@@ -240,12 +253,16 @@ struct ct_ring {
     uint64_t dropped_before; /* events dropped: as the batches before have told, */
     uint64_t dropped;        /* and in all */
 };
-/* `first_site` is the number that the next new site gets, `max_depth` 0 for no limit. NULL: out of memory. */
-struct ct_recovery *ct_recovery_new(uint32_t first_site, uint32_t max_depth);
+/* `first_site` is the number that the next new site gets, `next_thread` that of the next new stack,
+ * `max_depth` 0 for no limit. NULL: out of memory. */
+struct ct_recovery *ct_recovery_new(uint32_t first_site, uint32_t next_thread, uint32_t max_depth);
 void ct_recovery_free(struct ct_recovery *recovery);
 /* Begins a thread's ring. `open_calls` are those before the first record, outermost first. */
 int ct_recovery_begin(struct ct_recovery *recovery, uint32_t thread, uint64_t last_ticks, uint64_t stack_base,
                       const struct ct_open_call *open_calls, uint32_t depth, const struct ct_ring *ring);
+/* Tells of another stack of the thread, after those with smaller numbers. */
+int ct_recovery_add_stack(struct ct_recovery *recovery, uint32_t number, uint64_t stack_base, uint64_t bytes,
+                          const struct ct_open_call *open_calls, uint32_t depth);
 /* Writes the next EventBatch into a buffer of CT_RECOVERY_BYTES. Returns its size, 0 at the end of the ring,
  * or an error. What cannot be a record counts as one dropped event, and ends the ring. */
 enum { CT_RECOVERY_BYTES = 262144 };

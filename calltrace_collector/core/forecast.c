@@ -1,28 +1,17 @@
-/* What a batch is going to do to its thread. */
+/* What a batch is going to do. */
 #include "calltrace_collector/core/forecast.h"
 
-/* The number of open calls, as the events go by. */
-struct level {
-    int64_t now;
-    int64_t lowest;
-    int64_t peak;
-};
+#include "calltrace_collector/core/trace.h"
 
-static int check_ticks(struct forecast *forecast, const struct batch *batch)
+/* The clock does not overflow. */
+static int check_clock(const struct batch *batch)
 {
-    uint64_t any = 0, wide = 0, sum = batch->base_ticks;
-    for (uint32_t i = 0; i < batch->mark_count; i++) {
-        if (batch->marks[i].kind != MARK_ELAPSED)
-            continue;
-        if (__builtin_add_overflow(sum, batch->marks[i].value, &sum))
+    uint64_t any = 0, sum = batch->base_ticks;
+    for (uint32_t i = 0; i < batch->mark_count; i++)
+        if (batch->marks[i].kind == MARK_ELAPSED && __builtin_add_overflow(sum, batch->marks[i].value, &sum))
             return CT_ERANGE;
-        wide += batch->marks[i].value > UINT16_MAX;
-    }
-    for (uint32_t i = 0; i < batch->events; i++) {
+    for (uint32_t i = 0; i < batch->events; i++)
         any |= batch->dt[i];
-        wide += batch->dt[i] > UINT16_MAX;
-    }
-    forecast->wide_ticks = wide;
     /* Batches have less than 2^32 events, so that small differences cannot overflow a clock of 2^63. */
     if (any <= INT32_MAX && sum <= INT64_MAX)
         return 0;
@@ -32,15 +21,20 @@ static int check_ticks(struct forecast *forecast, const struct batch *batch)
     return 0;
 }
 
-static int check_sites(struct forecast *forecast, const struct batch *batch, uint32_t site_count)
+static int count_events(struct forecast *forecast, const struct batch *batch, const struct segment *segment,
+                        uint32_t site_count)
 {
     uint32_t largest = 0, entries = 0;
-    for (uint32_t i = 0; i < batch->events; i++) {
+    uint64_t wide = 0;
+    for (uint32_t i = segment->from; i < segment->to; i++)
+        wide += batch->dt[i] > UINT16_MAX;
+    for (uint32_t i = segment->from; i < segment->to; i++) {
         largest = batch->op[i] > largest ? batch->op[i] : largest;
         entries += batch->op[i] != 0;
     }
-    forecast->entries = entries;
-    forecast->ends = batch->events - entries;
+    forecast->wide_ticks += wide + 1; /* the first, for the time on other stacks */
+    forecast->entries += entries;
+    forecast->ends += segment->to - segment->from - entries;
     return largest > site_count ? CT_ERANGE : 0;
 }
 
@@ -63,8 +57,9 @@ static bool ends_calls(const struct batch *batch, const struct mark *mark)
            (next->kind == MARK_ABANDONED || next->kind == MARK_LOST_EXIT || next->kind == MARK_UNWOUND);
 }
 
+/* `to` is where the mark's segment ends. */
 static int check_mark(struct forecast *forecast, const struct batch *batch, const struct mark *mark,
-                      struct level *level)
+                      struct level *level, uint32_t to)
 {
     switch (mark->kind) {
     case MARK_ABANDONED:
@@ -79,9 +74,10 @@ static int check_mark(struct forecast *forecast, const struct batch *batch, cons
         forecast->forced += mark->value;
         return 0;
     case MARK_ELAPSED:
+        forecast->wide_ticks++;
         return mark->value && ends_calls(batch, mark) ? 0 : CT_ERANGE;
     case MARK_FRAME_DELTA:
-        return mark->index < batch->events && batch->op[mark->index] ? 0 : CT_ERANGE;
+        return mark->index < to && batch->op[mark->index] ? 0 : CT_ERANGE;
     case MARK_ORPHAN_EXIT:
         forecast->losses++;
         return 0;
@@ -97,44 +93,42 @@ static int check_mark(struct forecast *forecast, const struct batch *batch, cons
 }
 
 /* Events and marks in their order. */
-static int check_stack(struct forecast *forecast, const struct batch *batch, struct level *level)
+static int check_segment(struct part *part, const struct batch *batch, const struct segment *segment,
+                         uint32_t site_count)
 {
-    uint32_t done = 0;
-    for (uint32_t i = 0; i < batch->mark_count; i++) {
+    uint32_t done = segment->from;
+    int status = count_events(&part->forecast, batch, segment, site_count);
+    for (uint32_t i = segment->marks; !status && i < segment->marks_end; i++) {
         const struct mark *mark = &batch->marks[i];
-        if (mark->index < done || mark->index > batch->events)
-            return CT_ERANGE;
-        follow(level, batch->op, done, mark->index);
+        follow(&part->level, batch->op, done, mark->index);
         done = mark->index;
-        int status = check_mark(forecast, batch, mark, level);
-        if (status)
-            return status;
+        status = check_mark(&part->forecast, batch, mark, &part->level, segment->to);
     }
-    follow(level, batch->op, done, batch->events);
-    return level->lowest < 0 ? CT_ESTACK : 0;
+    if (status)
+        return status;
+    follow(&part->level, batch->op, done, segment->to);
+    return part->level.lowest < 0 ? CT_ESTACK : 0;
 }
 
-int forecast_batch(struct forecast *forecast, const struct batch *batch, const struct thread *thread,
-                   uint32_t site_count, uint32_t max_open_calls)
+int forecast_batch(struct ct_trace *trace, const struct thread *owner, uint32_t site_count)
 {
-    struct level level = {thread->depth, thread->depth, thread->depth};
-
-    *forecast = (struct forecast){0};
-    if (batch->ring_begin != thread->ring_end || batch->base_ticks != thread->last_ticks)
+    const struct batch *batch = &trace->batch;
+    const struct parts *parts = &trace->parts;
+    if (batch->ring_begin != owner->ring_end || batch->base_ticks != owner->stream_ticks)
         return CT_EORDER;
     if (batch->ring_end < batch->ring_begin)
         return CT_ERANGE;
-    int status = check_ticks(forecast, batch);
-    if (!status)
-        status = check_sites(forecast, batch, site_count);
-    if (!status)
-        status = check_stack(forecast, batch, &level);
-    if (status)
-        return status;
-    if (level.peak > max_open_calls)
-        return CT_ELIMIT;
-    forecast->peak = (uint32_t)level.peak;
-    forecast->lowest = (uint32_t)level.lowest;
-    forecast->ends += forecast->forced;
-    return 0;
+    int status = check_clock(batch);
+    for (uint32_t i = 0; !status && i < parts->segment_count; i++)
+        status =
+            check_segment(&parts->parts[parts->segments[i].part], batch, &parts->segments[i], site_count);
+    for (uint32_t i = 0; !status && i < parts->part_count; i++) {
+        struct part *part = &parts->parts[i];
+        if (part->thread->last_ticks > batch->base_ticks)
+            return CT_EORDER;
+        if (part->level.peak > trace->limits.open_calls)
+            return CT_ELIMIT;
+        part->forecast.ends += part->forecast.forced;
+    }
+    return status;
 }

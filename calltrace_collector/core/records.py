@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["CONTEXT", "FRAME", "FUNCTION", "LOSS", "SITE"]
+__all__ = ["CONTEXT", "FRAME", "FUNCTION", "LOSS", "SITE", "STACK"]
 
 SITE = np.dtype(
     [
@@ -31,6 +31,17 @@ FRAME = np.dtype(
 
 LOSS = np.dtype([("thread", "<u4"), ("kind", "<u4"), ("call", "<u8"), ("ticks", "<u8"), ("count", "<u8")])
 """A gap in the trace."""
+
+STACK = np.dtype(
+    [
+        ("thread", "<u4"),
+        ("owner", "<u4"),
+        ("started_ticks", "<u8"),
+        ("stack_base", "<u8"),
+        ("size_bytes", "<u8"),
+    ]
+)
+"""A stack that a thread switches to."""
 
 CONTEXT = np.dtype(
     [

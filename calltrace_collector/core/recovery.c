@@ -12,14 +12,16 @@ struct ct_recovery {
     struct encoder encoder;
     struct encode_thread thread;
     struct ct_ring ring;
+    uint32_t next_thread;
 };
 
-struct ct_recovery *ct_recovery_new(uint32_t first_site, uint32_t max_depth)
+struct ct_recovery *ct_recovery_new(uint32_t first_site, uint32_t next_thread, uint32_t max_depth)
 {
     struct ct_recovery *recovery = calloc(1, sizeof *recovery);
     if (recovery == NULL)
         return NULL;
-    if (encoder_open(&recovery->encoder, first_site, max_depth) == 0)
+    recovery->next_thread = next_thread;
+    if (encoder_open(&recovery->encoder, first_site, max_depth, &recovery->next_thread) == 0)
         return recovery;
     free(recovery);
     return NULL;
@@ -34,8 +36,12 @@ void ct_recovery_free(struct ct_recovery *recovery)
     free(recovery);
 }
 
-static int open_frames(struct frames *frames, const struct ct_open_call *open_calls, uint32_t depth)
+static int open_frames(struct ct_recovery *recovery, struct frames *frames,
+                       const struct ct_open_call *open_calls, uint32_t depth)
 {
+    uint32_t max_depth = recovery->encoder.max_depth;
+    if (max_depth != 0 && depth >= max_depth)
+        recovery->thread.forgot_cut_calls = true;
     for (uint32_t i = 0; i < depth; i++) {
         if (frames->depth + 1 >= frames->capacity && frames_grow(frames) < 0)
             return CT_ENOMEM;
@@ -59,7 +65,23 @@ int ct_recovery_begin(struct ct_recovery *recovery, uint32_t thread, uint64_t la
     recovery->ring = *ring;
     recovery->thread.position = ring->begin;
     recovery->thread.dropped = ring->dropped_before;
-    return open_frames(&recovery->thread.frames, open_calls, depth);
+    return open_frames(recovery, &recovery->thread.stacks.own->frames, open_calls, depth);
+}
+
+int ct_recovery_add_stack(struct ct_recovery *recovery, uint32_t number, uint64_t stack_base, uint64_t bytes,
+                          const struct ct_open_call *open_calls, uint32_t depth)
+{
+    struct stacks *stacks = &recovery->thread.stacks;
+    struct stack *old;
+    if (bytes == 0 || bytes > stack_base)
+        return CT_ERANGE;
+    while ((old = stacks_from(stacks, stack_base - bytes)) != NULL && old->low < stack_base)
+        stacks_remove(stacks, old);
+    struct stack *stack = stacks_add(stacks, number, stack_base - bytes, bytes);
+    if (stack == NULL)
+        return CT_ENOMEM;
+    stacks->unsure = true;
+    return open_frames(recovery, &stack->frames, open_calls, depth);
 }
 
 int64_t ct_recovery_next(struct ct_recovery *recovery, uint8_t *batch)

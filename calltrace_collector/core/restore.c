@@ -86,6 +86,7 @@ int ct_thread_restore(struct ct_trace *trace, uint32_t number, const struct ct_t
         thread_free(thread);
         return status;
     }
+    thread->owner = old->owner;
     trace->threads[number] = thread;
     thread_free(old);
     return 0;

@@ -11,8 +11,8 @@ struct thread *thread_new(uint32_t number, uint64_t started_ticks, uint64_t stac
     struct thread *thread = calloc(1, sizeof(*thread));
     if (!thread)
         return NULL;
-    thread->number = number;
-    thread->last_ticks = started_ticks;
+    thread->number = thread->owner = number;
+    thread->last_ticks = thread->stream_ticks = started_ticks;
     if (contexts_init(&thread->contexts, seed) || thread_reserve_stack(thread, 0)) {
         thread_free(thread);
         return NULL;
@@ -50,7 +50,7 @@ int ct_thread_state(const struct ct_trace *trace, uint32_t number, struct ct_thr
         return CT_ERANGE;
     *out = (struct ct_thread_state){
         .calls = thread->calls,
-        .last_ticks = thread->last_ticks,
+        .last_ticks = thread->stream_ticks,
         .ring_end = thread->ring_end,
         .stack_base = thread->stack[0].stack_pointer,
         .dropped = thread->dropped,

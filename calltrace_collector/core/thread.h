@@ -20,14 +20,19 @@ struct open_call {
     uint32_t slot;    /* of its function */
 };
 
+/* A thread, or one of the stacks that it switches between besides its own: each has calls of its own, and an
+ * `owner`, the thread whose events it shares. */
 struct thread {
     uint32_t number;
+    uint32_t owner; /* its own number, if it is a thread */
+    uint32_t part;  /* of the batch that is being applied, plus 1; 0: none */
     uint32_t depth; /* number of open calls */
     /* [0] stands for the thread, as caller of the outermost call; the open calls are [1] ... [depth]. */
     struct open_call *stack;
     size_t stack_capacity;
     uint64_t calls;
-    uint64_t last_ticks;
+    uint64_t last_ticks;   /* of its last event */
+    uint64_t stream_ticks; /* of the last event on any of its stacks */
     uint64_t ring_end;
     uint64_t dropped;
     uint64_t orphan_exits;

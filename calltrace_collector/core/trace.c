@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "calltrace_collector/core/array.h"
-#include "calltrace_collector/core/forecast.h"
 #include "calltrace_collector/core/tree.h"
 
 struct ct_trace *ct_trace_new(const struct ct_limits *limits)
@@ -37,6 +36,8 @@ void ct_trace_free(struct ct_trace *trace)
     free(trace->threads);
     site_table_free(&trace->sites);
     batch_free(&trace->batch);
+    parts_free(&trace->parts);
+    free(trace->stacks.stacks);
     exports_free(&trace->exports);
     losses_free(&trace->losses);
     free(trace->profile);
@@ -74,36 +75,47 @@ static int check_new_sites(const struct ct_trace *trace, const struct batch *bat
     return batch->site_count > trace->limits.sites - trace->sites.count ? CT_ELIMIT : 0;
 }
 
-/* Room for all that the batch can add. */
-static int reserve(struct ct_trace *trace, struct thread *thread, const struct forecast *forecast)
+/* Room for all that the batch can add to a stack. */
+static int reserve_part(const struct part *part)
 {
+    struct thread *thread = part->thread;
+    const struct forecast *forecast = &part->forecast;
     const struct chunk_need need = {
         .entries = forecast->entries,
         .ends = forecast->ends,
         .wide_ticks = forecast->wide_ticks,
         /* Marks end calls with a status of their own, and so does the return of a cut call. */
         .statuses = forecast->forced + forecast->cuts + thread->cut_frames,
-        .late = forecast->peak - forecast->lowest,
+        .late = (uint64_t)(part->level.peak - part->level.lowest),
     };
-    uint64_t rows = chunk_rows(&thread->chunk) + need.entries + need.ends;
-    uint32_t functions = trace->sites.functions + trace->batch.site_count;
-
-    int status = thread_reserve_stack(thread, forecast->peak);
-    if (!status)
-        status = chunk_reserve(&thread->chunk, &need);
-    if (!status)
-        status = exports_reserve(&trace->exports, rows / trace->limits.chunk_rows, functions);
-    if (!status)
-        status = losses_reserve(&trace->losses, forecast->losses);
-    return status;
+    int status = thread_reserve_stack(thread, (uint32_t)part->level.peak);
+    return status ? status : chunk_reserve(&thread->chunk, &need);
 }
 
-/* Gives the functions that the batch enters their slots, and room for what their calls add. */
-static int reserve_functions(struct ct_trace *trace, struct thread *thread, uint64_t ends)
+static int reserve(struct ct_trace *trace)
+{
+    uint32_t functions = trace->sites.functions + trace->batch.site_count;
+    uint32_t losses = 0;
+    uint64_t chunks = 0;
+    for (uint32_t i = 0; i < trace->parts.part_count; i++) {
+        const struct part *part = &trace->parts.parts[i];
+        int status = reserve_part(part);
+        if (status)
+            return status;
+        losses += part->forecast.losses;
+        chunks += (chunk_rows(&part->thread->chunk) + part->forecast.entries + part->forecast.ends) /
+                  trace->limits.chunk_rows;
+    }
+    int status = exports_reserve(&trace->exports, chunks, functions);
+    return status ? status : losses_reserve(&trace->losses, losses);
+}
+
+/* Gives the functions that the batch enters their slots. */
+static int open_functions(const struct ct_trace *trace, struct thread *thread, const struct segment *segment)
 {
     const struct batch *batch = &trace->batch;
     uint32_t function_count = trace->sites.functions;
-    for (uint32_t i = 0; thread->functions.count < function_count && i < batch->events; i++) {
+    for (uint32_t i = segment->from; thread->functions.count < function_count && i < segment->to; i++) {
         if (!batch->op[i])
             continue;
         int status =
@@ -111,52 +123,85 @@ static int reserve_functions(struct ct_trace *trace, struct thread *thread, uint
         if (status)
             return status;
     }
-    return functions_reserve(&thread->functions, ends);
+    return 0;
 }
 
-static int prepare(struct ct_trace *trace, struct thread *thread, struct forecast *forecast)
+/* The same, and room for what their calls add. */
+static int reserve_functions(const struct ct_trace *trace)
+{
+    const struct parts *parts = &trace->parts;
+    int status = 0;
+    for (uint32_t i = 0; !status && i < parts->segment_count; i++)
+        status = open_functions(trace, parts->parts[parts->segments[i].part].thread, &parts->segments[i]);
+    for (uint32_t i = 0; !status && i < parts->part_count; i++)
+        status = functions_reserve(&parts->parts[i].thread->functions, parts->parts[i].forecast.ends);
+    return status;
+}
+
+static int prepare(struct ct_trace *trace, struct thread *owner)
 {
     const struct batch *batch = &trace->batch;
     uint32_t sites = trace->sites.count, functions = trace->sites.functions;
     int status = check_new_sites(trace, batch);
     if (!status)
-        status = forecast_batch(forecast, batch, thread, sites + batch->site_count, trace->limits.open_calls);
+        status = parts_split(trace, owner);
     if (!status)
-        status = reserve(trace, thread, forecast);
+        status = forecast_batch(trace, owner, sites + batch->site_count);
+    if (!status)
+        status = reserve(trace);
     if (!status)
         status = site_table_append(&trace->sites, batch->sites, batch->site_count, &trace->limits);
     if (status)
         return status;
-    status = reserve_functions(trace, thread, forecast->ends);
+    status = reserve_functions(trace);
     if (status)
         site_table_undo(&trace->sites, sites, functions);
     return status;
 }
 
+static void note_changes(const struct part *part)
+{
+    struct thread *thread = part->thread;
+    thread->is_dirty = true;
+    thread->chunk.is_changed |= part->forecast.entries || part->forecast.ends;
+    /* The innermost call left has changed too: its callees' time. */
+    uint32_t unchanged = part->level.lowest ? (uint32_t)part->level.lowest - 1 : 0;
+    if (unchanged < thread->changed_from)
+        thread->changed_from = unchanged;
+}
+
+/* Applies the batch that has been decoded. */
+static int apply(struct ct_trace *trace, struct thread *owner)
+{
+    int status = stacks_declare(trace, owner);
+    if (status)
+        return status;
+    status = prepare(trace, owner);
+    if (status) {
+        parts_end(&trace->parts);
+        stacks_undeclare(trace);
+        return status;
+    }
+    tree_apply(trace, owner, &trace->batch);
+    exports_release(&trace->exports, 1);
+    for (uint32_t i = 0; i < trace->parts.part_count; i++)
+        note_changes(&trace->parts.parts[i]);
+    parts_end(&trace->parts);
+    trace->is_busy = true;
+    return 0;
+}
+
 int64_t ct_trace_feed(struct ct_trace *trace, const uint8_t *bytes, size_t size)
 {
-    struct forecast forecast;
     struct batch *batch = &trace->batch;
     int status = batch_decode(batch, bytes, size);
     if (status)
         return status;
-    struct thread *thread = trace_thread(trace, batch->thread);
-    if (!thread)
+    struct thread *owner = trace_thread(trace, batch->thread);
+    if (!owner || owner->owner != owner->number)
         return CT_ERANGE;
-    status = prepare(trace, thread, &forecast);
-    if (status)
-        return status;
-
-    tree_apply(trace, thread, batch);
-    exports_release(&trace->exports, 1);
-    trace->is_busy = true;
-    thread->is_dirty = true;
-    thread->chunk.is_changed |= batch->events || forecast.ends;
-    /* The innermost call left has changed too: its callees' time. */
-    uint32_t unchanged = forecast.lowest ? forecast.lowest - 1 : 0;
-    if (unchanged < thread->changed_from)
-        thread->changed_from = unchanged;
-    return batch->events;
+    status = apply(trace, owner);
+    return status ? status : (int64_t)batch->events;
 }
 
 static int flush_thread(struct ct_trace *trace, struct thread *thread)
@@ -181,6 +226,8 @@ static void release_room(struct ct_trace *trace)
 {
     batch_free(&trace->batch);
     trace->batch = (struct batch){0};
+    parts_free(&trace->parts);
+    trace->parts = (struct parts){0};
     exports_release(&trace->exports, 0);
     free(trace->profile);
     trace->profile = NULL;

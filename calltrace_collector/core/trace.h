@@ -6,6 +6,7 @@
 #include "calltrace_collector/core/core.h"
 #include "calltrace_collector/core/exports.h"
 #include "calltrace_collector/core/losses.h"
+#include "calltrace_collector/core/parts.h"
 #include "calltrace_collector/core/sites.h"
 #include "calltrace_collector/core/thread.h"
 
@@ -16,7 +17,9 @@ struct ct_trace {
     struct thread **threads; /* by number; NULL: not declared */
     size_t thread_capacity;
     uint32_t thread_count;
-    struct batch batch; /* the one being applied */
+    struct batch batch; /* the one being applied, */
+    struct parts parts; /* taken apart by stacks */
+    struct stacks_seen stacks;
     struct exports exports;
     struct losses losses;
     uint8_t *profile; /* the last one encoded */

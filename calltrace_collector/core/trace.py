@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calltrace_collector.core.native import Bytes, check, ffi, lib
-from calltrace_collector.core.records import FRAME, LOSS, SITE
+from calltrace_collector.core.records import FRAME, LOSS, SITE, STACK
 from calltrace_collector.core.rows import CHUNK_ROWS
 
 __all__ = ["Chunk", "Limits", "ThreadState", "Trace"]
@@ -174,6 +174,11 @@ class Trace:
         check(lib.ct_thread_state(self._handle, thread, state), f"thread {thread}")
         return _thread_state(state)
 
+    @property
+    def thread_count(self) -> int:
+        """The highest number of a declared thread, plus one."""
+        return int(lib.ct_trace_thread_count(self._handle))
+
     def threads(self) -> Iterator[tuple[int, ThreadState]]:
         """Yields number and state of every declared thread."""
         state = ffi.new("struct ct_thread_state *")
@@ -256,6 +261,16 @@ class Trace:
             taken = _chunk(chunk)
             lib.ct_trace_drop_chunk(self._handle)
             yield taken
+
+    def take_stacks(self) -> npt.NDArray[np.void]:
+        """Returns the stacks that batches have brought since the last time, of type STACK, oldest first."""
+        stacks = np.zeros(lib.ct_trace_stack_count(self._handle), STACK)
+        lib.ct_trace_take_stacks(self._handle, len(stacks), _pointer("struct ct_stack *", stacks))
+        return stacks
+
+    def set_owner(self, thread: int, owner: int) -> None:
+        """Says of a declared thread without calls that it is a stack of another one."""
+        check(lib.ct_thread_set_owner(self._handle, thread, owner), f"thread {thread}")
 
     def take_losses(self) -> npt.NDArray[np.void]:
         """Returns the losses noted since the last time, of type LOSS, oldest first: 65,536 at most."""

@@ -1,4 +1,4 @@
-/* Applies the events and marks of a batch to its thread's stack of open calls. Nothing here can fail. */
+/* Applies the events and marks of a batch to its thread's stacks of open calls. Nothing here can fail. */
 #include "calltrace_collector/core/tree.h"
 
 static void end_full_chunk(struct ct_trace *trace, struct thread *thread)
@@ -100,17 +100,30 @@ static inline void end_call(struct ct_trace *trace, struct thread *thread, uint6
     chunk_end(&thread->chunk, tail, status);
 }
 
-static void apply_events(struct ct_trace *trace, struct thread *thread, const struct batch *batch,
-                         uint32_t from, uint32_t to)
+/* `extra` ticks passed on other stacks before the event. */
+static inline void apply_event(struct ct_trace *trace, struct thread *thread, const struct batch *batch,
+                               uint32_t i, uint64_t extra)
 {
-    for (uint32_t i = from; i < to; i++) {
-        uint32_t op = batch->op[i];
-        if (op)
-            enter_call(trace, thread, op - 1, batch->dt[i],
-                       (uint64_t)trace->sites.sites[op - 1].frame_delta_bytes);
-        else
-            end_call(trace, thread, batch->dt[i], CT_RETURNED);
+    uint32_t op = batch->op[i];
+    if (op)
+        enter_call(trace, thread, op - 1, batch->dt[i] + extra,
+                   (uint64_t)trace->sites.sites[op - 1].frame_delta_bytes);
+    else
+        end_call(trace, thread, batch->dt[i] + extra, CT_RETURNED);
+}
+
+/* `*extra` ticks passed on other stacks before the first of them. */
+static void apply_events(struct ct_trace *trace, struct thread *thread, const struct batch *batch,
+                         uint32_t from, uint32_t to, uint64_t *extra)
+{
+    if (from == to)
+        return;
+    if (*extra) {
+        apply_event(trace, thread, batch, from++, *extra);
+        *extra = 0;
     }
+    for (uint32_t i = from; i < to; i++)
+        apply_event(trace, thread, batch, i, 0);
 }
 
 static void add_loss(struct ct_trace *trace, const struct thread *thread, const struct mark *mark)
@@ -142,7 +155,7 @@ static void cut(struct thread *thread, uint64_t calls)
     }
 }
 
-/* All but FRAME_DELTA and ELAPSED, of which `elapsed` are the ticks. */
+/* All but FRAME_DELTA and ELAPSED; `elapsed` is the time since the stack's last event. */
 static void apply_mark(struct ct_trace *trace, struct thread *thread, const struct mark *mark,
                        uint64_t elapsed)
 {
@@ -172,28 +185,53 @@ static void apply_mark(struct ct_trace *trace, struct thread *thread, const stru
     }
 }
 
-void tree_apply(struct ct_trace *trace, struct thread *thread, const struct batch *batch)
+/* Whether the mark ends calls, the first of them after the ticks that have elapsed. */
+static bool takes_time(const struct mark *mark)
 {
-    uint32_t done = 0;
-    for (uint32_t i = 0; i < batch->mark_count;) {
+    return mark->kind == MARK_ABANDONED || mark->kind == MARK_UNWOUND || mark->kind == MARK_LOST_EXIT;
+}
+
+static void apply_segment(struct ct_trace *trace, struct thread *thread, const struct batch *batch,
+                          const struct segment *segment, uint64_t extra)
+{
+    uint32_t done = segment->from;
+    for (uint32_t i = segment->marks; i < segment->marks_end;) {
         uint32_t index = batch->marks[i].index;
         const struct mark *delta = NULL;
-        uint64_t elapsed = 0;
-        apply_events(trace, thread, batch, done, index);
+        apply_events(trace, thread, batch, done, index, &extra);
         done = index;
-        for (; i < batch->mark_count && batch->marks[i].index == index; i++) {
+        for (; i < segment->marks_end && batch->marks[i].index == index; i++) {
             const struct mark *mark = &batch->marks[i];
             if (mark->kind == MARK_FRAME_DELTA)
                 delta = mark;
-            else if (mark->kind != MARK_ELAPSED)
-                apply_mark(trace, thread, mark, elapsed);
-            elapsed = mark->kind == MARK_ELAPSED ? mark->value : 0;
+            else if (mark->kind == MARK_ELAPSED)
+                extra += mark->value;
+            else
+                apply_mark(trace, thread, mark, extra);
+            if (takes_time(mark))
+                extra = 0;
         }
-        if (delta) {
-            enter_call(trace, thread, batch->op[index] - 1, batch->dt[index], delta->value);
+        if (delta && index < segment->to) {
+            enter_call(trace, thread, batch->op[index] - 1, batch->dt[index] + extra, delta->value);
+            extra = 0;
             done++;
         }
     }
-    apply_events(trace, thread, batch, done, batch->events);
-    thread->ring_end = batch->ring_end;
+    apply_events(trace, thread, batch, done, segment->to, &extra);
+}
+
+void tree_apply(struct ct_trace *trace, struct thread *owner, const struct batch *batch)
+{
+    const struct parts *parts = &trace->parts;
+    uint64_t now = batch->base_ticks;
+    for (uint32_t i = 0; i < parts->segment_count; i++) {
+        const struct segment *segment = &parts->segments[i];
+        struct thread *thread = parts->parts[segment->part].thread;
+        apply_segment(trace, thread, batch, segment, now - thread->last_ticks);
+        if (thread->last_ticks > now)
+            now = thread->last_ticks;
+        thread->stream_ticks = thread->last_ticks;
+    }
+    owner->stream_ticks = now;
+    owner->ring_end = batch->ring_end;
 }

@@ -17,7 +17,7 @@ __all__ = ["Call", "FunctionSums", "Refused", "Twin", "TwinThread"]
 
 RETURNED, UNWOUND, ABANDONED, OPEN, CUT, LOST = 0, 1, 2, 3, 5, 6
 MARK_ABANDONED, MARK_ORPHAN_EXIT, MARK_FRAME_DELTA, MARK_DROPPED = range(1, 5)
-MARK_CUT, MARK_LOST_EXIT, MARK_ELAPSED, MARK_UNWOUND = range(5, 9)
+MARK_CUT, MARK_LOST_EXIT, MARK_ELAPSED, MARK_UNWOUND, MARK_SWITCHED = range(5, 10)
 ENDINGS = {MARK_ABANDONED: ABANDONED, MARK_LOST_EXIT: LOST, MARK_UNWOUND: UNWOUND}
 WORD = 2**64
 
@@ -44,6 +44,17 @@ class Mark(Protocol):
     def value(self) -> int: ...
 
 
+class Stack(Protocol):
+    """Stack of events.proto."""
+
+    @property
+    def thread(self) -> int: ...
+    @property
+    def stack_base(self) -> int: ...
+    @property
+    def size_bytes(self) -> int: ...
+
+
 class Batch(Protocol):
     """EventBatch of events.proto."""
 
@@ -65,6 +76,8 @@ class Batch(Protocol):
     def op(self) -> Sequence[int]: ...
     @property
     def marks(self) -> Sequence[Mark]: ...
+    @property
+    def stacks(self) -> Sequence[Stack]: ...
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error of the twin's
@@ -115,10 +128,17 @@ class FunctionSums:
 
 @dataclass(slots=True)
 class TwinThread:
-    """All calls of a thread, and its stack of open ones."""
+    """All calls of a thread on one stack, and the stack of the open ones.
+
+    Attributes:
+        owner: the thread's number.
+        last_ticks: of the last event on this stack; stream_ticks: on any of the thread's.
+    """
 
     last_ticks: int
     stack_base: int
+    owner: int
+    stream_ticks: int = 0
     ring_end: int = 0
     dropped: int = 0
     orphan_exits: int = 0
@@ -126,8 +146,9 @@ class TwinThread:
     calls: list[Call] = field(default_factory=list)
     stack: list[Call] = field(default_factory=list)
 
-    def enter(self, site: int, function: int, frame_delta: int) -> None:
+    def enter(self, ticks: int, site: int, function: int, frame_delta: int) -> None:
         """A call begins."""
+        self.last_ticks = ticks
         caller = self.stack[-1] if self.stack else None
         above = caller.stack_pointer if caller else self.stack_base
         call = Call(
@@ -144,8 +165,9 @@ class TwinThread:
         self.calls.append(call)
         self.stack.append(call)
 
-    def end(self, status: int) -> None:
+    def end(self, ticks: int, status: int) -> None:
         """The innermost call ends."""
+        self.last_ticks = ticks
         call = self.stack.pop()
         call.end_ticks = self.last_ticks
         call.status = CUT if status == RETURNED and call.callees_cut else status
@@ -207,6 +229,7 @@ class Twin:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.threads: dict[int, TwinThread] = {}
+        self.stacks: list[tuple[int, int, int, int, int]] = []  # as in the core's struct ct_stack
         self.sites: list[tuple[int, int, int, int]] = []  # as in the core's struct ct_site
         self.function_count = 0
         self.losses: list[tuple[int, int, int, int, int]] = []  # as in the core's struct ct_loss
@@ -214,7 +237,7 @@ class Twin:
 
     def declare_thread(self, thread: int, started_ticks: int, stack_base: int) -> None:
         """Makes a thread known."""
-        self.threads.setdefault(thread, TwinThread(started_ticks, stack_base))
+        self.threads.setdefault(thread, TwinThread(started_ticks, stack_base, thread, started_ticks))
 
     def forget_addresses(self) -> None:
         """Addresses seen from now on are other functions."""
@@ -235,35 +258,45 @@ class Twin:
             self.sites.append(
                 (site.function_address, site.call_site_address, site.frame_delta_bytes, function)
             )
-        thread = self.threads[batch.thread]
+        for stack in batch.stacks:
+            self.threads[stack.thread] = TwinThread(batch.base_ticks, stack.stack_base, batch.thread)
+            self.stacks.append(
+                (stack.thread, batch.thread, batch.base_ticks, stack.stack_base, stack.size_bytes)
+            )
+        number, now = batch.thread, batch.base_ticks
         for index in range(len(batch.dt) + 1):
             delta = None
             for mark in batch.marks:
-                if mark.index == index and mark.kind == MARK_FRAME_DELTA:
+                if mark.index != index:
+                    continue
+                if mark.kind == MARK_FRAME_DELTA:
                     delta = mark.value
-                elif mark.index == index:
-                    self._apply_mark(batch.thread, mark)
+                elif mark.kind == MARK_SWITCHED:
+                    number = mark.value
+                elif mark.kind == MARK_ELAPSED:
+                    now += mark.value
+                else:
+                    self._apply_mark(number, mark, now)
             if index < len(batch.dt):
-                self._apply_event(thread, batch.dt[index], batch.op[index], delta)
-        thread.ring_end = batch.ring_end
+                now += batch.dt[index]
+                self._apply_event(self.threads[number], now, batch.op[index], delta)
+        owner = self.threads[batch.thread]
+        owner.ring_end, owner.stream_ticks = batch.ring_end, now
         return len(batch.dt)
 
-    def _apply_event(self, thread: TwinThread, dt: int, op: int, frame_delta: int | None) -> None:
-        thread.last_ticks += dt
+    def _apply_event(self, thread: TwinThread, ticks: int, op: int, frame_delta: int | None) -> None:
         if not op:
-            thread.end(RETURNED)
+            thread.end(ticks, RETURNED)
             return
         _, _, usual_delta, function = self.sites[op - 1]
-        thread.enter(op - 1, function, usual_delta if frame_delta is None else frame_delta)
+        thread.enter(ticks, op - 1, function, usual_delta if frame_delta is None else frame_delta)
 
-    def _apply_mark(self, number: int, mark: Mark) -> None:
+    def _apply_mark(self, number: int, mark: Mark, ticks: int) -> None:
         thread = self.threads[number]
         innermost = thread.stack[-1] if thread.stack else None
-        if mark.kind == MARK_ELAPSED:
-            thread.last_ticks += mark.value
-        elif mark.kind in ENDINGS:
+        if mark.kind in ENDINGS:
             for _ in range(mark.value):
-                thread.end(ENDINGS[mark.kind])
+                thread.end(ticks, ENDINGS[mark.kind])
         elif mark.kind == MARK_CUT:
             thread.cut += mark.value
             if innermost:
@@ -278,12 +311,12 @@ class Twin:
 
     def _check(self, batch: Batch) -> None:
         thread = self.threads.get(batch.thread)
-        if thread is None:
+        if thread is None or thread.owner != batch.thread:
             raise Refused("thread")
-        if batch.ring_begin != thread.ring_end or batch.base_ticks != thread.last_ticks:
+        if batch.ring_begin != thread.ring_end or batch.base_ticks != thread.stream_ticks:
             raise Refused("order")
         elapsed = sum(mark.value for mark in batch.marks if mark.kind == MARK_ELAPSED)
-        if batch.ring_end < batch.ring_begin or thread.last_ticks + sum(batch.dt) + elapsed >= WORD:
+        if batch.ring_end < batch.ring_begin or batch.base_ticks + sum(batch.dt) + elapsed >= WORD:
             raise Refused("range")
         if len(batch.dt) != len(batch.op):
             raise Refused("columns")
@@ -296,7 +329,8 @@ class Twin:
                 after and after.index == mark.index and after.kind in ENDINGS
             ):
                 raise Refused("mark")
-        self._check_depth(batch, len(thread.stack))
+        self._check_stacks(batch)
+        self._check_depth(batch)
 
     def _check_sites(self, batch: Batch) -> None:
         if batch.sites and batch.first_site != len(self.sites):
@@ -312,16 +346,37 @@ class Twin:
         ):
             raise Refused("limit")
 
-    def _check_depth(self, batch: Batch, depth: int) -> None:
+    def _check_stacks(self, batch: Batch) -> None:
+        new = [stack.thread for stack in batch.stacks]
+        if len(set(new)) != len(new) or any(number in self.threads for number in new):
+            raise Refused("stack twice")
+        if any(number >= self.limits.threads for number in new):
+            raise Refused("limit")
+
+    def _check_depth(self, batch: Batch) -> None:
+        depths = {
+            number: len(thread.stack)
+            for number, thread in self.threads.items()
+            if thread.owner == batch.thread
+        } | {stack.thread: 0 for stack in batch.stacks}
+        now = batch.thread
         for index in range(len(batch.dt) + 1):
+            has_delta = False
             for mark in batch.marks:
-                if mark.index == index:
-                    depth -= _calls_ended(mark, depth, batch)
+                if mark.index != index:
+                    continue
+                if mark.kind == MARK_SWITCHED:
+                    if has_delta or mark.value not in depths:
+                        raise Refused("switch")
+                    now = mark.value
+                    continue
+                has_delta = has_delta or mark.kind == MARK_FRAME_DELTA
+                depths[now] -= _calls_ended(mark, depths[now], batch)
             if index < len(batch.dt):
-                depth += 1 if batch.op[index] else -1
-            if depth < 0:
+                depths[now] += 1 if batch.op[index] else -1
+            if depths[now] < 0:
                 raise Refused("stack")
-            if depth > self.limits.open_calls:
+            if depths[now] > self.limits.open_calls:
                 raise Refused("limit")
 
 

@@ -190,8 +190,10 @@ class Registry:
                 raise ProtocolError(f"{directory.path} is another session's")
             for _, message in directory.messages(after=session.received):
                 session.receive(message)
-            for ring in directory.ring_tails():
-                session.receive_ring(ring)
+            rings = list(directory.ring_tails())
+            next_thread = 1 + max((ring.thread for ring in rings), default=-1)
+            for ring in rings:
+                session.receive_ring(ring, next_thread)
         except ProtocolError as error:
             self._on_message(f"process {session.info.pid}: not all of its trace could be read: {error}")
         return header

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from calltrace_collector import wire
 from calltrace_collector.core.message import peek
-from calltrace_collector.core.recovery import RingWords, recover_ring
+from calltrace_collector.core.recovery import RingWords, ThreadStack, recover_ring
 from calltrace_collector.core.trace import Trace
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.ingest.address_map import AddressMap
@@ -84,6 +84,8 @@ class IngestSession:
             self._trace.forget_addresses()
         for thread in saved.threads:
             self._declare(thread)
+            if thread.stack_of is not None:
+                self._trace.set_owner(thread.number, thread.stack_of)
         for progress in saved.progress:
             thread = self._threads[progress.thread]
             restore_thread(self._trace, progress, thread.stack_base, saved)
@@ -150,8 +152,12 @@ class IngestSession:
             self._received = message.sequence
             self._changed = True
 
-    def receive_ring(self, ring: RingTail) -> None:
+    def receive_ring(self, ring: RingTail, next_thread: int) -> None:
         """Takes the records that a dead process left in a thread's ring, behind those of its batches.
+
+        Args:
+            ring: the records.
+            next_thread: a number that no thread of any ring has, nor any above it.
 
         Raises:
             ProtocolError: they do not follow the batches, or are no records.
@@ -170,7 +176,10 @@ class IngestSession:
                     f"its batches end at {begin}"
                 )
             words = RingWords(ring.words, begin, ring.head, ring.dropped)
-            for batch in recover_ring(self._trace, ring.thread, words, self.info.max_depth):
+            stacks = self._stacks_of(ring.thread)
+            next_thread = max(next_thread, self._trace.thread_count)
+            batches = recover_ring(self._trace, ring.thread, words, self.info.max_depth, stacks, next_thread)
+            for batch in batches:
                 self._feed(memoryview(batch))
             self._changed = True
 
@@ -198,8 +207,31 @@ class IngestSession:
             open_calls = open_calls_at(self._trace, record.thread, record.clock.ticks)
             return CrashCase(self.process, self.info.pid, crash, modules, open_calls)
 
+    def _stacks_of(self, thread: int) -> list[ThreadStack]:
+        """The stacks, besides its own, of a thread that has not ended."""
+        return [
+            ThreadStack(number, self._threads[number].stack_base, self._threads[number].stack_bytes)
+            for number in sorted(self._exports)
+            if self._threads[number].stack_of == thread
+        ]
+
+    def _take_stacks(self) -> None:
+        """Counts the new stacks of threads as threads of their own."""
+        for number, owner, started_ticks, stack_base, size_bytes in self._trace.take_stacks().tolist():
+            stack = replace(
+                self._threads[owner],
+                number=number,
+                started_ticks=started_ticks,
+                ended_ticks=0,
+                stack_base=stack_base,
+                stack_of=owner,
+                stack_bytes=size_bytes,
+            )
+            self._take_thread(stack)
+
     def _feed(self, batch: memoryview) -> None:
         self._trace.feed(batch)
+        self._take_stacks()
         for chunk in export_chunks(self._trace):
             self._chunks.append(chunk)
             self._pending_bytes += len(chunk.columns)
@@ -238,6 +270,9 @@ class IngestSession:
     def _take_thread(self, thread: ThreadInfo) -> None:
         self._declare(thread)
         self._pending.threads.append(thread)
+        if thread.ended_ticks and thread.stack_of is None:
+            for stack in self._stacks_of(thread.number):
+                self._take_thread(replace(self._threads[stack.number], ended_ticks=thread.ended_ticks))
 
     def _declare(self, thread: ThreadInfo) -> None:
         if thread.number >= MAX_THREADS:

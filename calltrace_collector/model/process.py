@@ -94,6 +94,10 @@ class ThreadInfo:
     """A thread; `number` is never reused within the process, `tid` may be.
 
     ended_ticks 0: it lives; creator_tid 0: nobody knows which thread created it.
+
+    Attributes:
+        stack_of: if this is a stack that makecontext() gave another thread, which has its calls listed apart:
+            that thread's number; stack_bytes is its size then.
     """
 
     number: int
@@ -103,6 +107,8 @@ class ThreadInfo:
     ended_ticks: int
     stack_base: int
     creator_tid: int = 0
+    stack_of: int | None = None
+    stack_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,8 @@ class Recording:
     def _by_tid(self) -> defaultdict[int, list[ThreadRecord]]:
         """The threads with each thread id, in the order of their beginnings."""
         by_tid = defaultdict(list)
-        for thread in sorted(self.threads, key=lambda each: each.started_ticks):
+        threads = [thread for thread in self.threads if thread.stack_of is None]
+        for thread in sorted(threads, key=lambda each: each.started_ticks):
             by_tid[thread.tid].append(thread)
         return by_tid
 

@@ -63,6 +63,7 @@ def _fields(
         "name": thread.name,
         "created_by": None if creator is None else creator.number,
         "creator_tid": thread.creator_tid or None,
+        "stack_of": thread.stack_of,
         "first_call_at": rfc3339(started_ns),
         "ended_at": None if ended_ns is None else rfc3339(ended_ns),
         "calls": thread.calls,
@@ -78,7 +79,9 @@ def _row(
         str(thread.number),
         str(thread.tid),
         printable(thread.name),
-        creator_name(recording, thread),
+        f"(a stack of thread {thread.stack_of})"
+        if thread.stack_of is not None
+        else creator_name(recording, thread),
         duration(max(0, started_ns - begin_ns)),
         "" if ended_ns is None else duration(max(0, ended_ns - begin_ns)),
         count(thread.calls),

@@ -108,6 +108,8 @@ class TreeText:
         thread = line.thread
         creator = creator_name(self._recording, thread)
         created_by = f", created by {creator}" if creator else ""
+        if thread.stack_of is not None:
+            created_by = f", a stack of thread {thread.stack_of}"
         self._write()
         self._write(
             ("thread ", "dim"),

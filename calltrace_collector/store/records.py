@@ -65,6 +65,8 @@ class ThreadRecord:
     ended_ticks: int
     stack_base: int
     creator_tid: int
+    stack_of: int | None
+    stack_bytes: int
     calls: int
     last_ticks: int
     ring_end: int

@@ -24,6 +24,8 @@ def _process_of(table: str) -> sa.ForeignKeyConstraint:
 
 def upgrade() -> None:
     op.add_column("thread", sa.Column("creator_tid", sa.BigInteger(), nullable=False, server_default="0"))
+    op.add_column("thread", sa.Column("stack_of", sa.BigInteger(), nullable=True))
+    op.add_column("thread", sa.Column("stack_bytes", sa.BigInteger(), nullable=False, server_default="0"))
     _create_crash()
     _create_crash_frame()
 
@@ -86,4 +88,6 @@ def _create_crash_frame() -> None:
 def downgrade() -> None:
     op.drop_table("crash_frame")
     op.drop_table("crash")
+    op.drop_column("thread", "stack_bytes")
+    op.drop_column("thread", "stack_of")
     op.drop_column("thread", "creator_tid")

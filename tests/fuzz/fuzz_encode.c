@@ -35,7 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     struct encoder encoder;
     struct encode_thread thread;
-    require(encoder_open(&encoder, 0, options & 3) == 0);
+    uint32_t next_thread = 2;
+    require(encoder_open(&encoder, 0, options & 3, &next_thread) == 0);
     require(encode_thread_open(&thread, 1, 0, 1ull << 40) == 0);
     /* Begins anywhere in the ring, as a ring that has gone round many times does. */
     uint64_t begin = (uint64_t)(options >> 2) * 17;
@@ -45,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         uint64_t before = thread.position;
         int64_t consumed =
             encode_records(&encoder, &thread, (struct ring_words){words, RING_WORDS_HERE - 1}, end);
-        require(encoder.ring_begin == before && thread.position <= end);
+        require(encoder.columns.ring_begin == before && thread.position <= end);
         if (consumed < 0)
             encode_skip(&encoder, &thread, end);
         else

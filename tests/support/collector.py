@@ -188,6 +188,13 @@ class Collector:
         lines = self._answer("query", "--pid", str(pid), "--format", "jsonl", *options).splitlines()
         return [json.loads(line) for line in lines]
 
+    def threads(self, pid: int) -> list[dict[str, Any]]:
+        """`calltrace threads`."""
+        answer: list[dict[str, Any]] = json.loads(
+            self._answer("threads", "--pid", str(pid), "--format", "json")
+        )
+        return answer
+
     def count_lines(self, pid: int, text: str) -> int:
         """How many lines of `calltrace query --format jsonl` hold a text, however many there are."""
         arguments = ["query", "--db", str(self.database), "--pid", str(pid), "--format", "jsonl"]

@@ -98,6 +98,8 @@ class Thread(Base):
     ended_ticks: Mapped[u64]
     stack_base: Mapped[u64]
     creator_tid: Mapped[int] = mapped_column(default=0, server_default="0")
+    stack_of: Mapped[int | None] = mapped_column(default=None)
+    stack_bytes: Mapped[u64] = mapped_column(default=0, server_default="0")
     calls: Mapped[u64] = mapped_column(default=0)
     last_ticks: Mapped[u64] = mapped_column(default=0)
     ring_end: Mapped[u64] = mapped_column(default=0)

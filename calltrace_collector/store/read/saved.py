@@ -57,6 +57,8 @@ def _threads(
             row.ended_ticks,
             row.stack_base,
             row.creator_tid,
+            row.stack_of,
+            row.stack_bytes,
         )
         for row in rows
     )

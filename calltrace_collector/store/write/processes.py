@@ -130,7 +130,7 @@ def _progress() -> Update:
         .values(
             sequence=case((models.Process.sequence < new, new), else_=models.Process.sequence),
             threads=select(func.count())
-            .where(models.Thread.process_id == models.Process.id)
+            .where(models.Thread.process_id == models.Process.id, models.Thread.stack_of.is_(None))
             .scalar_subquery(),
             calls=_sum_over_threads(models.Thread.calls),
             lost_events=_sum_over_threads(models.Thread.dropped),

@@ -26,6 +26,8 @@ def store_threads(connection: Connection, commits: Sequence[Commit]) -> None:
             "ended_ticks": thread.ended_ticks,
             "stack_base": thread.stack_base,
             "creator_tid": thread.creator_tid,
+            "stack_of": thread.stack_of,
+            "stack_bytes": thread.stack_bytes,
         }
         for commit in commits
         for thread in commit.threads

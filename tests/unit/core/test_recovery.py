@@ -107,7 +107,7 @@ class Program:
     def throw(self) -> None:
         """An exception: some functions clean up, with an exit hook (gcc) or without, and make calls."""
         count = self.chance.randrange(0, 5)
-        if count and not self.can_leave(count) or not self.frames:
+        if (count and not self.can_leave(count)) or not self.frames:
             return
         self.note(RAISE, 0, self.frames[-1].stack_pointer - 64)
         below = 0

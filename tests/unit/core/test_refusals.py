@@ -8,7 +8,7 @@ import pytest
 from calltrace_collector.core import Limits, Trace
 from calltrace_collector.core.twin import Refused, Twin
 from calltrace_collector.errors import ProtocolError
-from calltrace_collector.wire._pb.calltrace.v1.events_pb2 import EventBatch, Mark, Site
+from calltrace_collector.wire._pb.calltrace.v1.events_pb2 import EventBatch, Mark, Site, Stack
 from tests.unit.core.world import snapshot
 
 LIMITS = Limits(threads=3, sites=5, functions=3, open_calls=4)
@@ -95,7 +95,18 @@ CASES = [
     ("marks not sorted", replaced("marks", [mark(2, 5, 1), mark(1, 5, 1)]), RANGE),
     ("mark beyond the end", replaced("marks", [mark(4, 4, 1)]), RANGE),
     ("mark of no kind", replaced("marks", [mark(1, 0, 1)]), RANGE),
-    ("mark of unknown kind", replaced("marks", [mark(1, 9, 1)]), RANGE),
+    ("mark of unknown kind", replaced("marks", [mark(1, 10, 1)]), RANGE),
+    ("switch to no stack", replaced("marks", [mark(1, 9, 7)]), RANGE),
+    ("switch to nowhere", replaced("marks", [mark(1, 9, 2**40)]), RANGE),
+    ("stack pointer before a switch", replaced("marks", [mark(2, 3, 8), mark(2, 9, 1)]), RANGE),
+    ("stack of a known number", changed(stacks=[Stack(thread=1)]), RANGE),
+    ("stack twice", changed(stacks=[Stack(thread=2), Stack(thread=2)]), RANGE),
+    ("stack beyond the limit", changed(stacks=[Stack(thread=2), Stack(thread=3)]), LIMIT),
+    (
+        "exit on an empty stack",
+        changed(stacks=[Stack(thread=2)], marks=[mark(3, 9, 2), mark(3, 1, 1)]),
+        STACK,
+    ),
     ("mark of negative kind", replaced("marks", [mark(1, -1, 1)]), RANGE),
     ("none abandoned", replaced("marks", [mark(1, 1, 0)]), RANGE),
     ("none lost", replaced("marks", [mark(1, 6, 0)]), RANGE),

@@ -10,9 +10,12 @@ from calltrace_collector.core import Limits
 from tests.unit.core.world import Action, World
 
 KINDS = (
-    ["enter"] * 8 + ["exit"] * 6 + ["abandon", "lose", "unwind", "move", "orphan", "drop", "cut", "dive", "rise"]
+    ["enter"] * 8
+    + ["exit"] * 6
+    + ["abandon", "lose", "unwind", "move", "orphan", "drop", "cut", "dive", "rise"]
+    + ["stack", "switch", "switch"]
     + ["thread", "send", "send", "flush", "clean", "restart", "forget"]
-)  # fmt: skip
+)
 TICKS = [0, 1, 15, 16, 17, 31, 255, 256, 65_535, 65_536, 70_000, 2**24 + 3, 2**40]
 
 actions: st.SearchStrategy[Action] = st.tuples(

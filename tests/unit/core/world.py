@@ -23,7 +23,7 @@ from calltrace_collector.core import (
 from calltrace_collector.core.twin import OPEN, Call, FunctionSums, Twin, TwinThread
 from calltrace_collector.wire._pb.calltrace.v1 import events_pb2
 
-ELAPSED = 7  # Mark.Kind
+ELAPSED, SWITCHED = 7, 9  # Mark.Kind
 STARTED, STACK_BASE = 1_000, 0x7FFF_0000
 THREADS = 3
 
@@ -38,8 +38,19 @@ class Pending:
     dt: list[int] = field(default_factory=list)
     calls: list[tuple[int, int] | None] = field(default_factory=list)  # function, call site; None: exit
     marks: list[tuple[int, int, int]] = field(default_factory=list)
-    depth: int = 0
+    stacks: list[int] = field(default_factory=list)
+    now: int = 0
+    depths: dict[int, int] = field(default_factory=dict)
     words: int = 0
+
+    @property
+    def depth(self) -> int:
+        """Open calls on the stack that events are on."""
+        return self.depths.get(self.now, 0)
+
+    @depth.setter
+    def depth(self, depth: int) -> None:
+        self.depths[self.now] = depth
 
 
 class World:
@@ -50,10 +61,12 @@ class World:
         self.core = Trace(limits)
         self.twin = Twin(limits)
         self.chunks: dict[tuple[int, int], Chunk] = {}
-        self.pending = [Pending() for _ in range(THREADS)]
+        self.pending = [Pending(now=thread, depths={thread: 0}) for thread in range(THREADS)]
+        self.next_thread = THREADS
         self.site_of: dict[tuple[int, int], int] = {}
         self.cleaned: dict[int, npt.NDArray[np.void]] = {}
         self.losses: list[tuple[int, ...]] = []
+        self.stacks: list[tuple[int, ...]] = []
         self.has_forgotten = False
         for thread in range(THREADS):
             self.core.declare_thread(thread, STARTED, STACK_BASE)
@@ -78,6 +91,10 @@ class World:
                 self.restart()
             elif kind == "forget":
                 self.forget()
+            elif kind == "stack" and self.next_thread < self.limits.threads:
+                self.pending[thread].stacks.append(self.next_thread)
+                self.pending[thread].depths[self.next_thread] = 0
+                self.next_thread += 1
             else:
                 _add_event(self.pending[thread], kind, number, dt)
 
@@ -101,7 +118,7 @@ class World:
             thread=thread,
             ring_begin=twin.ring_end,
             ring_end=twin.ring_end + 3 * len(op),
-            base_ticks=twin.last_ticks,
+            base_ticks=twin.stream_ticks,
             first_site=first_site,
             sites=sites,
             dt=pending.dt,
@@ -110,8 +127,12 @@ class World:
                 events_pb2.Mark(index=index, kind=kind, value=value)  # type: ignore[arg-type]
                 for index, kind, value in pending.marks
             ],
+            stacks=[
+                events_pb2.Stack(thread=number, stack_base=STACK_BASE, size_bytes=0x1000)
+                for number in pending.stacks
+            ],
         )
-        self.pending[thread] = Pending(depth=pending.depth)
+        self.pending[thread] = Pending(now=thread, depths=pending.depths)
         return batch
 
     def send(self, thread: int) -> None:
@@ -148,10 +169,15 @@ class World:
             self.send(thread)
         self.core.flush()
         self.drain()
+        self.stacks += [tuple(stack) for stack in self.core.take_stacks().tolist()]
         old, self.core = self.core, Trace(self.limits)
         self.core.restore_sites(old.sites())
         for thread, state in old.threads():
             self.core.declare_thread(thread, 5, 5)
+            twin = self.twin.threads[thread]
+            self.core.set_owner(thread, twin.owner)
+            if twin.owner == thread:
+                twin.last_ticks = twin.stream_ticks
             self.core.restore_thread(thread, state, old.frames(thread), old.profile(thread))
             self.clean(thread)
         if self.has_forgotten:
@@ -170,6 +196,8 @@ class World:
         assert self.core.function_count == self.twin.function_count
         assert [site[:4] for site in self.core.sites().tolist()] == self.twin.sites
         assert self.losses == self.twin.losses
+        self.stacks += [tuple(stack) for stack in self.core.take_stacks().tolist()]
+        assert self.stacks == self.twin.stacks
         for thread, twin in self.twin.threads.items():
             self._check_state(thread, twin)
             self._check_calls(thread, twin)
@@ -181,7 +209,7 @@ class World:
         state = self.core.thread(thread)
         assert state == ThreadState(
             calls=len(twin.calls),
-            last_ticks=twin.last_ticks,
+            last_ticks=twin.stream_ticks if twin.owner == thread else twin.last_ticks,
             ring_end=twin.ring_end,
             stack_base=STACK_BASE,
             dropped=twin.dropped,
@@ -245,6 +273,9 @@ def _add_event(pending: Pending, kind: str, number: int, dt: int) -> None:
             pending.marks.append((index, ELAPSED, dt))
         pending.marks.append((index, {"abandon": 1, "lose": 6, "unwind": 8}[kind], ended))
         pending.depth -= ended
+    elif kind == "switch":
+        pending.now = sorted(pending.depths)[number % len(pending.depths)]
+        pending.marks.append((index, SWITCHED, pending.now))
     elif kind == "move":
         pending.marks.append((index, 3, dt * 16 - number & 2**64 - 1))
         _add_event(pending, "enter", number, dt)

@@ -47,6 +47,7 @@ def test_fields(recording: Recording) -> None:
         "name": "first\n",
         "created_by": 0,
         "creator_tid": 100,
+        "stack_of": None,
         "first_call_at": "2023-11-14T22:13:20.000001000Z",
         "ended_at": "2023-11-14T22:13:20.000003000Z",
         "calls": 0,

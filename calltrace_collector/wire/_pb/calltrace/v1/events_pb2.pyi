@@ -108,6 +108,11 @@ class Mark(_message.Message):
         """The `value` innermost open calls were ended by an exception, or by what else unwinds the stack
         (pthread_exit, cancellation). 1 <= value <= number of open calls.
         """
+        SWITCHED: Mark._Kind.ValueType  # 9
+        """What follows in this batch, marks and events, is on the stack of the Thread.number `value`: one of the
+        batch's or an earlier batch's `stacks`, or the thread's own number for its own stack, where every batch
+        begins.
+        """
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: Mark.Kind.ValueType  # 0
@@ -145,6 +150,11 @@ class Mark(_message.Message):
     UNWOUND: Mark.Kind.ValueType  # 8
     """The `value` innermost open calls were ended by an exception, or by what else unwinds the stack
     (pthread_exit, cancellation). 1 <= value <= number of open calls.
+    """
+    SWITCHED: Mark.Kind.ValueType  # 9
+    """What follows in this batch, marks and events, is on the stack of the Thread.number `value`: one of the
+    batch's or an earlier batch's `stacks`, or the thread's own number for its own stack, where every batch
+    begins.
     """
 
     INDEX_FIELD_NUMBER: _builtins.int
@@ -188,6 +198,7 @@ class EventBatch(_message.Message):
     DT_FIELD_NUMBER: _builtins.int
     OP_FIELD_NUMBER: _builtins.int
     MARKS_FIELD_NUMBER: _builtins.int
+    STACKS_FIELD_NUMBER: _builtins.int
     thread: _builtins.int
     """Thread.number of a thread that an earlier message of this stream described."""
     ring_begin: _builtins.int
@@ -219,6 +230,10 @@ class EventBatch(_message.Message):
     def marks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mark]:
         """What the columns cannot say; usually empty."""
 
+    @_builtins.property
+    def stacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stack]:
+        """The stacks that the thread has been given by makecontext() since the batch before."""
+
     def __init__(
         self,
         *,
@@ -231,11 +246,45 @@ class EventBatch(_message.Message):
         dt: _abc.Iterable[_builtins.int] | None = ...,
         op: _abc.Iterable[_builtins.int] | None = ...,
         marks: _abc.Iterable[Global___Mark] | None = ...,
+        stacks: _abc.Iterable[Global___Stack] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_ticks", b"base_ticks", "dt", b"dt", "first_site", b"first_site", "marks", b"marks", "op", b"op", "ring_begin", b"ring_begin", "ring_end", b"ring_end", "sites", b"sites", "thread", b"thread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_ticks", b"base_ticks", "dt", b"dt", "first_site", b"first_site", "marks", b"marks", "op", b"op", "ring_begin", b"ring_begin", "ring_end", b"ring_end", "sites", b"sites", "stacks", b"stacks", "thread", b"thread"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EventBatch: _TypeAlias = EventBatch  # noqa: Y015
+
+@_typing.final
+class Stack(_message.Message):
+    """A stack that a thread switches to and from: a coroutine's. Its calls are a thread's of their own, which
+    starts at the batch's base_ticks, and ends with the thread that it belongs to.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    THREAD_FIELD_NUMBER: _builtins.int
+    STACK_BASE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    thread: _builtins.int
+    """Thread.number that it has got: never used before."""
+    stack_base: _builtins.int
+    """Where it ends above (the calls' stack pointers are measured from here, as from Thread.stack_base), and its
+    size.
+    """
+    size_bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        thread: _builtins.int = ...,
+        stack_base: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["size_bytes", b"size_bytes", "stack_base", b"stack_base", "thread", b"thread"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Stack: _TypeAlias = Stack  # noqa: Y015
