@@ -15,6 +15,7 @@ from calltrace_collector.crash.unwind import StackFrame
 from calltrace_collector.model.crash import CrashFrame, OpenCall
 
 _MAX_RUNS = 64
+_KNOWN = 1 << 34  # an event has bits 4 to 33 of the stack pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,9 @@ def _candidates(
     """Returns the frames that a stack pointer may be in: at most one of each run."""
     found: list[int] = []
     for first, ends in runs:
-        number = bisect_right(ends, stack_pointer)
+        # Of stack pointers on another stack than the thread's own, only the lower bits are known.
+        top = frames[first].stack_pointer + _KNOWN // 2
+        number = bisect_right(ends, top - (top - stack_pointer) % _KNOWN)
         if number < len(ends) and not frames[first + number].is_signal_frame:
             found.append(first + number)
     return found
