@@ -196,9 +196,7 @@ class IngestSession:
             before = self._first_reading
             if record.clock.ticks < before.ticks or record.clock.monotonic_ns < before.monotonic_ns:
                 raise self._refuse("recorded a crash of before it began")
-            if record.thread not in self._exports:
-                # Its ring got lost, or it has ended since: then the program dealt with the signal.
-                record = replace(record, thread=None)
+            record = replace(record, thread=self._crashed_stack(record))
             crashed_at_ns = before.realtime_ns + record.clock.monotonic_ns - before.monotonic_ns
             crash = self._pending.crash = CrashRow(record, crashed_at_ns, None)
             self._take_clock(record.clock)
@@ -206,6 +204,19 @@ class IngestSession:
             modules = self._addresses.modules()
             open_calls = open_calls_at(self._trace, record.thread, record.clock.ticks)
             return CrashCase(self.process, self.info.pid, crash, modules, open_calls)
+
+    def _crashed_stack(self, record: CrashRecord) -> int | None:
+        """The number under which the calls are that the crashing thread was in: its own, or one of a stack.
+
+        None: its ring got lost, or it has ended since, for the program dealt with the signal.
+        """
+        if record.thread is None or record.thread not in self._exports:
+            return None
+        for stack in self._stacks_of(record.thread):
+            low = stack.stack_base - stack.size_bytes
+            if record.stack_pointer is not None and low <= record.stack_pointer < stack.stack_base:
+                return stack.number
+        return record.thread
 
     def _stacks_of(self, thread: int) -> list[ThreadStack]:
         """The stacks, besides its own, of a thread that has not ended."""

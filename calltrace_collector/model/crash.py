@@ -31,6 +31,7 @@ _SHOWN_ORDER = (
     *("rip", "rsp", "rbp", "rax", "rbx", "rcx", "rdx", "rsi", "rdi"),
     *("r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
 )
+_STACK_POINTER = REGISTER_NAMES.index("rsp")
 _SEGMENTS = ("cs", "gs", "fs", "ss")
 
 _SIGNALS_WITH_ADDRESS = frozenset(
@@ -70,7 +71,8 @@ class CrashRecord:
     """What the agent recorded of a crash (Crash in proto/calltrace/v1/crash.proto), checked.
 
     Attributes:
-        thread: number of the crashing thread; None if it made no instrumented call.
+        thread: number of the crashing thread, or of that stack of it that it was on (ThreadInfo.stack_of);
+            None if it made no instrumented call.
         registers: by DWARF number: 0 to 15 general ones, 16 the instruction pointer; () if there are none.
         maps: text of /proc/PID/maps.
         incomplete: why memory and maps are missing; "" when they are not.
@@ -114,6 +116,11 @@ class CrashRecord:
         """The fault address; None where the signal has none: a process sent it, or the kernel knew none."""
         has_address = self.signal in _SIGNALS_WITH_ADDRESS and 0 < self.code < _SI_KERNEL
         return self.fault_address if has_address else None
+
+    @property
+    def stack_pointer(self) -> int | None:
+        """The stack pointer where the signal struck; None: the registers were not recorded."""
+        return self.registers[_STACK_POINTER] if self.registers else None
 
     @property
     def sender(self) -> int | None:

@@ -89,6 +89,7 @@ def _thread(recording: Recording, at_crash: ThreadAtCrash) -> dict[str, Any]:
         "thread": thread.number,
         "thread_id": thread.tid,
         "thread_name": thread.name,
+        "stack_of": thread.stack_of,
         "crashed": at_crash.crashed,
         "calls": [_call(recording, thread.number, call) for call in at_crash.calls],
     }

@@ -147,7 +147,8 @@ class CrashText:
 
     def _print_thread(self, at_crash: ThreadAtCrash) -> None:
         thread = at_crash.thread
-        remark = ", crashed" if at_crash.crashed else ""
+        remark = "" if thread.stack_of is None else f", a stack of thread {thread.stack_of}"
+        remark += ", crashed" if at_crash.crashed else ""
         self._lines.write(
             ("thread ", "dim"),
             (f"{thread.number} {printable(thread.name)}".rstrip(), "cyan"),

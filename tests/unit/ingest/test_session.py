@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from calltrace_collector import wire
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.ingest.session import IngestSession
 from calltrace_collector.model.commit import Commit, CrashRow, Place, SavedProcess
@@ -188,3 +189,32 @@ def test_a_crash_of_before_the_beginning_is_refused(clock: ClockReading) -> None
     with pytest.raises(ProtocolError, match="recorded a crash of before it began"):
         taking.receive_crash(crash_record(clock=clock))
     assert commit_of(taking).crash is None
+
+
+@pytest.mark.parametrize(
+    ("stack_pointer", "number"),
+    [(0x50FFF, 9), (0x50000, 9), (0x4FFFF, 0), (0x51000, 0), (0x7FFF_0000, 0), (None, 0)],
+)
+def test_a_crash_on_another_stack_of_its_thread(stack_pointer: int | None, number: int) -> None:
+    script, taking = Script(), session()
+    taking.receive(script.thread())
+    batch = wire.EventBatch(
+        ring_end=4,
+        base_ticks=1000,
+        sites=[wire.Site(function_address=FUNCTION, call_site_address=CALL_SITE)],
+        dt=[10, 10],
+        op=[1, 1],
+        stacks=[{"thread": 9, "stack_base": 0x51000, "size_bytes": 0x1000}],  # type: ignore[list-item]
+        marks=[wire.Mark(index=1, kind=wire.Mark.SWITCHED, value=9)],
+    )
+    taking.receive(wire.AgentMessage(sequence=2, batch=batch).SerializeToString())
+    registers = [0] * 17
+    registers[7] = stack_pointer or 0
+    record = crash_record(
+        thread=0,
+        clock=ClockReading(1100, 600, 10**18),
+        registers=() if stack_pointer is None else tuple(registers),
+    )
+    case = taking.receive_crash(record)
+    assert case.crash.record.thread == number
+    assert len(case.open_calls) == 1
