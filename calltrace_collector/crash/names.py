@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 
 from calltrace_collector.crash.space import AddressSpace, Module
@@ -13,6 +14,8 @@ from calltrace_collector.symbols.resolver import FunctionSymbol, InlinedFrame, S
 Group = tuple[CrashFrame, ...]
 """The functions of one frame: those that were inlined, innermost first, and the one they were inlined in."""
 
+_BATCH = 256
+_MAX_SECONDS = 20.0  # a thousand times what sound debug information takes
 _CLONE = re.compile(r" \[clone [^]]*\]|(?:\.(?:cold|part|isra|constprop|lto_priv|llvm)(?:\.\d+)*)+$")
 
 
@@ -22,13 +25,14 @@ def plain_name(name: str) -> str:
 
 
 class FrameNames:
-    """Names what is at addresses, each once.
+    """Names what is at addresses, each once, as long as it has time.
 
     Args:
         space: where the addresses are.
     """
 
     def __init__(self, space: AddressSpace) -> None:
+        self._end = time.monotonic() + _MAX_SECONDS
         self._space = space
         self._groups: dict[tuple[int, bool], Group] = {}
         self._functions: dict[int, tuple[str, FunctionSymbol] | None] = {}
@@ -44,7 +48,8 @@ class FrameNames:
             else:
                 by_module.setdefault(frame.module, []).append(frame)
         for module, some in by_module.items():
-            self._name(module, some)
+            for first in range(0, len(some), _BATCH):
+                self._name(module, some[first : first + _BATCH])
         return [self._groups[frame.address, frame.is_exact] for frame in frames]
 
     def of_call_site(self, address: int) -> Group:
@@ -82,6 +87,9 @@ class FrameNames:
         return self._functions[address]
 
     def _name(self, module: Module, frames: Sequence[StackFrame]) -> None:
+        if time.monotonic() > self._end:
+            self._groups.update({(frame.address, frame.is_exact): (_nameless(frame),) for frame in frames})
+            return
         assert module.symbols is not None  # noqa: S101 - of_frames() sees to it
         offsets = [frame.code_address - module.load_bias for frame in frames]
         functions = module.symbols.functions(offsets)

@@ -9,6 +9,7 @@ possibility, or else the trace ends and says why.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from calltrace_collector.symbols.resolver import FrameRow
 
 MAX_FRAMES = 1 << 18
 """An 8 MB stack of the smallest frames that compilers make."""
+MAX_SECONDS = 10.0
+"""Sound stacks take some microseconds a frame; what was made to take long is not worth more."""
 
 _PRESERVED = frozenset({3, 6, 12, 13, 14, 15})  # rbx, rbp, r12 to r15
 _MASK = (1 << 64) - 1
@@ -73,6 +76,7 @@ def unwind(space: AddressSpace, registers: Sequence[int], *, is_exact: bool = Tr
         registers: by DWARF number, 0 to 16.
         is_exact: the instruction pointer is where a signal struck, no return address.
     """
+    end = time.monotonic() + MAX_SECONDS
     current: Registers = list(registers)
     frames: list[StackFrame] = []
     seen: set[tuple[int, int]] = set()
@@ -80,6 +84,8 @@ def unwind(space: AddressSpace, registers: Sequence[int], *, is_exact: bool = Tr
         address, stack_pointer = current[IP], current[SP]
         if address is None or stack_pointer is None or len(frames) >= MAX_FRAMES:
             return Stack(frames, f"there are more than {MAX_FRAMES} frames")
+        if time.monotonic() > end:
+            return Stack(frames, f"unwinding takes longer than {MAX_SECONDS:.0f} s")
         module = space.module_at(address if is_exact else address - 1)
         row: FrameRow | None = None
         try:

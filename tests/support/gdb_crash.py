@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +61,10 @@ def crash(
         *settings,
         f"source {SCRIPT}",
     ]
+    limit = ["prlimit", f"--stack={stack_bytes}:"] if stack_bytes else []
     done = subprocess.run(
         [
+            *limit,
             *("gdb", "-nx", "-batch"),
             *(word for command in commands for word in ("-ex", command)),
             *("--args", str(program), *map(str, arguments)),
@@ -73,20 +73,12 @@ def crash(
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=_limit(stack_bytes),
     )
     assert document.exists(), f"{done.stdout}\n{done.stderr}"
     content = json.loads(document.read_text())
     document.unlink()
     frames = tuple(GdbFrame(**frame) for frame in content["frames"])
     return GdbCrash(_record(content), modules_of(content["maps"]), frames)
-
-
-def _limit(stack_bytes: int | None) -> Callable[[], None] | None:
-    if stack_bytes is None:
-        return None
-    limits = (stack_bytes, resource.getrlimit(resource.RLIMIT_STACK)[1])
-    return lambda: resource.setrlimit(resource.RLIMIT_STACK, limits)
 
 
 def modules_of(maps: str) -> tuple[ModuleInfo, ...]:
