@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,10 @@ class FinishedImage:
     started_ticks: int
 
 
+class _EndedError(ProtocolError):
+    """The end of a session that is to be opened is stored already."""
+
+
 class Registry:
     """All open sessions of this collector.
 
@@ -111,7 +116,7 @@ class Registry:
                 return known
             saved = self._sink.open_process(info)
             if saved.ended:
-                raise ProtocolError(f"process {info.pid} says it runs, but its trace has ended")
+                raise _EndedError(f"process {info.pid} says it runs, but its trace has ended")
             opened = OpenSession(
                 session=IngestSession(info, saved),
                 watch=ProcessWatch(info.pid, info.start_time_jiffies),
@@ -251,6 +256,8 @@ class Registry:
             return
         except StoreError:
             raise
+        except _EndedError:
+            _remove(path)
         except (OSError, CalltraceError):
             # Half made by an agent that was killed while starting, or still being made.
             return
@@ -295,6 +302,13 @@ class Registry:
         started = [opened.session.info.clock.ticks for opened in self.of_process(process)]
         started += [image.started_ticks for image in self.finished(process)]
         return max(started, default=0) > session.info.clock.ticks
+
+
+def _remove(path: Path) -> None:
+    """Removes the directory of a session whose end is stored: its collector died before it came to that."""
+    with suppress(OSError, ProtocolError), SessionDirectory(path) as directory:
+        if directory.claim():
+            directory.remove()
 
 
 def _crashed(end: ProcessEnd, crash: CrashCase | None) -> ProcessEnd:

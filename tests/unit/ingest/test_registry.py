@@ -19,7 +19,7 @@ from calltrace_collector.model.crash import CrashAnalysis, CrashRecord, OpenCall
 from calltrace_collector.model.process import ModuleInfo, ProcessEnd, ProcessInfo, ProcessState
 from tests.support.crash_files import leave_crash
 from tests.support.crash_samples import crash_analysis, crash_message
-from tests.unit.ingest.builders import MemorySink, process_info
+from tests.unit.ingest.builders import MemorySink, process_info, process_message
 from tests.unit.ingest.test_directory import session_file
 
 NOBODYS_PID = (1 << 22) - 1
@@ -147,6 +147,18 @@ def test_a_crash_that_makes_no_sense_leaves_the_rest(collector: Collector, info:
     assert commit.crash is None
     assert commit.end is not None
     assert commit.end.state == ProcessState.KILLED
+
+
+def test_the_directory_of_a_session_that_is_stored_is_removed(
+    collector: Collector, info: ProcessInfo
+) -> None:
+    folder = Path(info.session_directory)
+    message = wire.AgentMessage(process=process_message()).SerializeToString()
+    (folder / "session").write_bytes(session_file(message))
+    collector.sink.saved = replace(collector.sink.saved, ended=True)
+    collector.registry.adopt_left_behind()
+    assert not folder.exists()
+    assert (collector.sink.commits, collector.said) == ([], [])
 
 
 def test_no_crash(collector: Collector, info: ProcessInfo) -> None:
