@@ -43,7 +43,7 @@ class Refusing(grpc.GenericRpcHandler):
 
 @contextmanager
 def serving(handler: Refusing, socket: Path) -> Iterator[None]:
-    server = grpc.server(ThreadPoolExecutor(4), handlers=(handler,))
+    server = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
     server.add_insecure_port(f"unix:{socket}")
     server.start()
     try:

@@ -40,14 +40,19 @@ def wait_until(condition: Any, what: str) -> Any:
 
 
 class Collector:
-    """`calltrace-collector serve` with a database, a socket and a folder for sessions of its own."""
+    """`calltrace-collector serve` with a database, a socket and a folder for sessions of its own.
 
-    def __init__(self) -> None:
+    Args:
+        database: the SQLite file; by default one in a new folder.
+        sessions: the folder for sessions; by default a new one.
+    """
+
+    def __init__(self, database: Path | None = None, sessions: Path | None = None) -> None:
         # Not pytest's own folder, whose path may be longer than a socket's may be.
         self.folder = Path(tempfile.mkdtemp(prefix="ct-"))
         self.socket = self.folder / "collector.sock"
-        self.database = self.folder / "calls.db"
-        self.sessions = Path(tempfile.mkdtemp(prefix="ct-", dir="/dev/shm"))
+        self.database = database or self.folder / "calls.db"
+        self.sessions = sessions or Path(tempfile.mkdtemp(prefix="ct-", dir="/dev/shm"))
         self._log = (self.folder / "log").open("w+b")
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -61,6 +66,12 @@ class Collector:
             "CALLTRACE_SOCKET": str(self.socket),
             "CALLTRACE_SHM_DIR": str(self.sessions),
         }
+
+    @property
+    def pid(self) -> int:
+        """The process id of the collector that runs."""
+        assert self._server is not None
+        return self._server.pid
 
     def start(self) -> None:
         """Starts the collector; returns when it serves."""
@@ -214,7 +225,7 @@ class Collector:
         """Removes all that was made."""
         self._log.close()
         shutil.rmtree(self.folder)
-        shutil.rmtree(self.sessions)
+        shutil.rmtree(self.sessions, ignore_errors=os.path.ismount(self.sessions))
 
     def __enter__(self) -> Self:
         self.start()

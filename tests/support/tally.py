@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 import subprocess
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -73,7 +74,7 @@ class StoredCalls:
 
 
 class Tallied:
-    """A running tally program."""
+    """A running tally program; `limits` are options of prlimit(1)."""
 
     def __init__(
         self,
@@ -83,6 +84,8 @@ class Tallied:
         calls: int = 0,
         threads: int = 1,
         end: str = "return",
+        *,
+        limits: Sequence[str] = (),
         **environment: str,
     ) -> None:
         self.collector = collector
@@ -90,8 +93,9 @@ class Tallied:
         self.threads = threads
         self.max_depth = int(environment.get("CALLTRACE_MAX_DEPTH", "0"))
         file.write_bytes(bytes(MAX_THREADS * _THREAD.size))
+        prefix = ["prlimit", *limits] if limits else []
         self.process: subprocess.Popen[str] = collector.spawn(
-            program, file, str(calls), str(threads), end, **environment
+            *prefix, program, file, str(calls), str(threads), end, **environment
         )
         self.errors = ""
 
