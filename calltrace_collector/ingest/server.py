@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -34,6 +35,9 @@ ENDERS = 32
 """Sessions that can end at the same time."""
 GRACE_S = 0.5
 """How long streams that are done may take to close."""
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread that only computes (that finds names, or unwinds stacks) lets others wait for Python, which
+they do after each call of the system or of the core."""
 IDLE_S = 0.2
 """How long a collector that serves until it is idle waits for another stream."""
 
@@ -72,6 +76,7 @@ def serve(
     Raises:
         UsageError: the socket cannot be used.
     """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     with private_socket(options.socket):
         asyncio.run(_Server(options, sink, analyzer, on_message).run())
 
