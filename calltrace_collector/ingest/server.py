@@ -36,7 +36,7 @@ ENDERS = 32
 GRACE_S = 0.5
 """How long streams that are done may take to close."""
 SWITCH_INTERVAL_S = 0.0005
-"""How long a thread that only computes (that finds names, or unwinds stacks) lets others wait for Python, which
+"""How long a thread that only computes (that finds names, or unwinds stacks) lets others wait for Python, as
 they do after each call of the system or of the core."""
 IDLE_S = 0.2
 """How long a collector that serves until it is idle waits for another stream."""
