@@ -32,9 +32,7 @@ def addr2line_frames(path: Path, addresses: list[int]) -> list[list[Frame]]:
     return found
 
 
-@pytest.mark.parametrize(
-    "flags", [("-gdwarf-4",), ("-gdwarf-5",), ("-gdwarf-4", "-gsplit-dwarf"), ("-flto=1",)]
-)
+@pytest.mark.parametrize("flags", [("-gdwarf-4",), ("-gdwarf-5",)])
 @pytest.mark.parametrize("name", ["inlined", "vector_at"])
 def test_inlined_functions_are_those_of_addr2line(tmp_path: Path, name: str, flags: tuple[str, ...]) -> None:
     (crash,) = [crash for crash in CRASHES if crash.name == name]
