@@ -194,6 +194,21 @@ static int push(struct frames *frames, const struct record *r, uint64_t stack_po
     return 0;
 }
 
+/* A call that was open when events were dropped, and is made again from the same place: it has returned, and
+ * the calls inside of it have. Returns how many that are. */
+static size_t made_again(const struct stack *stack, const struct record *r, uint64_t stack_pointer)
+{
+    const struct frames *frames = &stack->frames;
+    for (size_t depth = frames->depth; depth > 0; depth--) {
+        const struct frame *call = &frames->open[depth];
+        if (call->stack_pointer != stack_pointer)
+            break;
+        if (depth <= stack->gap_depth && call->function == r->address && call->call_site == r->third)
+            return frames->depth - depth + 1;
+    }
+    return 0;
+}
+
 static int encode_entry(struct encoder *e, struct encode_thread *t, const struct record *r)
 {
     if (may_have_switched(&t->stacks)) {
@@ -203,8 +218,10 @@ static int encode_entry(struct encoder *e, struct encode_thread *t, const struct
     struct stack *stack = t->stacks.now;
     struct frames *frames = &stack->frames;
     uint64_t stack_pointer = full_stack_pointer(frames_innermost(frames)->stack_pointer, r->sp_known);
-    if (UNLIKELY(stack_pointer >= frames_innermost(frames)->stack_pointer && frames->depth > 0))
+    if (UNLIKELY(stack_pointer >= frames_innermost(frames)->stack_pointer && frames->depth > 0)) {
         end_seen_gone(e, t, frames_gone_at_entry(frames, stack_pointer, r->third));
+        end_seen_gone(e, t, made_again(stack, r, stack_pointer));
+    }
 
     int64_t delta = (int64_t)(frames_innermost(frames)->stack_pointer - stack_pointer);
     int status = push(frames, r, stack_pointer);
@@ -236,7 +253,9 @@ static bool find_call(struct encoder *e, struct encode_thread *t, const struct r
     const struct frame *innermost = frames_innermost(frames);
     if (frames->depth != 0 && innermost->function == r->address &&
         frames_sp_low(innermost->stack_pointer) == r->sp_low) {
-        t->forgot_cut_calls = false;
+        /* Those that were forgotten are inside of the calls that are known, and around those that follow. */
+        if (t->stacks.now->cut_depth == 0)
+            t->forgot_cut_calls = false;
         return true;
     }
     if (t->forgot_cut_calls)

@@ -19,7 +19,7 @@ MOST_CALLS = 150_000
 
 def killed(collector: Collector, tally: Path, folder: Path, chance: random.Random) -> Tallied:
     """Starts a program that will be killed at a random moment."""
-    depth = chance.choice(["0", "0", "0", "0"])
+    depth = chance.choice(["0", "0", "3", "7"])
     threads = chance.randrange(1, 5)
     return Tallied(collector, tally, folder / "tally", 0, threads, CALLTRACE_MAX_DEPTH=depth)
 

@@ -209,6 +209,7 @@ class Tallied:
                     last += len(rows)
                     depths += np.bincount(rows.depth, minlength=_DEPTHS_READ)
                     statuses += np.bincount(rows.status, minlength=len(statuses))
+                assert depths[DEPTHS:].sum() == 0, f"deeper than any call that was made: {depths}"
                 by_status = dict(zip(CallStatus, statuses.tolist(), strict=True))
                 found[thread.tid] = StoredCalls(tuple(depths.tolist()), by_status)
         return found
