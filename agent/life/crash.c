@@ -81,6 +81,12 @@ static bool change_state(struct crash_slot *slot, uint32_t from, uint32_t to)
     return __atomic_compare_exchange_n(&slot->state, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
+/* Whether what is in the slot is this thread's; another may be filling it. */
+static bool is_own(const struct crash_slot *slot)
+{
+    return __atomic_load_n(&slot->tid, __ATOMIC_RELAXED) == own_tid();
+}
+
 /* Waits until the flusher is done with what is in the slot. */
 static void wait_for_flusher(struct crash_slot *slot)
 {
@@ -98,7 +104,7 @@ static void wait_for_flusher(struct crash_slot *slot)
 /* Whether the handler of the recorded crash is done with it, or never was called. */
 static bool is_over(const struct crash_slot *slot, uint64_t stack_pointer)
 {
-    if ((slot->flags & CRASH_HANDLED) == 0 || slot->tid != own_tid())
+    if ((slot->flags & CRASH_HANDLED) == 0 || !is_own(slot))
         return false;
     return !is_inside(slot->handler_frame, stack_pointer);
 }
@@ -109,28 +115,22 @@ static bool is_the_same_again(const struct crash_slot *slot, int signal, const s
                               const greg_t *registers)
 {
     return slot->number != 0 && info->si_code <= 0 && (uint32_t)info->si_pid == crash.pid &&
-           slot->signal == signal && slot->tid == own_tid() &&
+           slot->signal == signal && is_own(slot) &&
            slot->general[INSTRUCTION_POINTER] == (uint64_t)registers[REG_RIP] &&
            slot->general[STACK_POINTER] == (uint64_t)registers[REG_RSP];
 }
 
 /* Takes the slot, to fill it. Returns false when it holds, or comes to hold, what is to be kept. */
-static bool claim(struct crash_slot *slot, int signal, const siginfo_t *info, const greg_t *registers,
-                  bool handled)
+static bool claim(struct crash_slot *slot, uint64_t stack_pointer)
 {
-    if (!handled && is_the_same_again(slot, signal, info, registers) &&
-        change_state(slot, CRASH_NONE, CRASH_WRITTEN))
-        return false;
     while (!change_state(slot, CRASH_NONE, CRASH_FILLING)) {
         if (state_of(slot) != CRASH_WRITTEN) {
-            if (slot->tid == own_tid()) /* our own handler was interrupted */
-                return false;
             wait_for_flusher(slot);
             if (state_of(slot) == CRASH_FILLING || state_of(slot) == CRASH_FILLED)
                 return false; /* for longer than anybody waits */
             continue;
         }
-        if (!is_over(slot, (uint64_t)registers[REG_RSP]))
+        if (!is_over(slot, stack_pointer))
             return false;
         change_state(slot, CRASH_WRITTEN, CRASH_NONE);
     }
@@ -166,7 +166,7 @@ static void fill_registers(struct crash_slot *slot, const mcontext_t *context)
 
 static void fill_thread(struct crash_slot *slot)
 {
-    slot->tid = own_tid();
+    __atomic_store_n(&slot->tid, own_tid(), __ATOMIC_RELAXED);
     sys_call3(SYS_prctl, PR_GET_NAME, (long)slot->thread_name, 0);
     const struct ring_header *ring = ring_producer->ring;
     if (ring == NULL)
@@ -197,16 +197,24 @@ static bool is_handled_too_often(void)
     return __atomic_fetch_add(&crash.handled, 1, __ATOMIC_RELAXED) >= MOST_HANDLED;
 }
 
+static void set_state(struct crash_slot *slot, uint32_t state)
+{
+    __atomic_store_n(&slot->state, state, __ATOMIC_RELEASE);
+    futex_wake_all(&slot->state);
+}
+
 uint32_t crash_record(int signal, const siginfo_t *info, const mcontext_t *context, uint64_t handler_frame)
 {
     struct crash_slot *slot = crash.slot;
-    if (!is_recording())
-        return 0;
     bool handled = handler_frame != 0;
-    if (!claim(slot, signal, info, context->gregs, handled))
+    if (!is_recording() || !claim(slot, (uint64_t)context->gregs[REG_RSP]))
         return 0;
+    if (!handled && is_the_same_again(slot, signal, info, context->gregs)) {
+        set_state(slot, CRASH_WRITTEN);
+        return 0;
+    }
     if (handled && is_handled_too_often()) {
-        __atomic_store_n(&slot->state, CRASH_NONE, __ATOMIC_RELEASE);
+        set_state(slot, CRASH_NONE);
         return 0;
     }
     fill(slot, signal, info, context);
@@ -216,7 +224,7 @@ uint32_t crash_record(int signal, const siginfo_t *info, const mcontext_t *conte
     else
         ring_settle(ring_producer); /* a hook that it interrupted will not go on */
     uint32_t number = slot->number;
-    __atomic_store_n(&slot->state, CRASH_FILLED, __ATOMIC_RELEASE);
+    set_state(slot, CRASH_FILLED);
     agent_wake_flusher();
     wait_for_flusher(slot);
     return number;
@@ -237,7 +245,7 @@ void crash_leave(uint64_t stack_pointer)
         return;
     crash_handler_frame = 0;
     struct crash_slot *slot = crash.slot;
-    if (is_recording() && (slot->flags & CRASH_HANDLED) != 0 && slot->tid == own_tid())
+    if (is_recording() && (slot->flags & CRASH_HANDLED) != 0 && is_own(slot))
         crash_withdraw(slot->number);
 }
 

@@ -121,8 +121,8 @@ static void read_choice(int index, struct sigaction *action)
     do {
         generation = __atomic_load_n(&choice->generation, __ATOMIC_ACQUIRE);
         *action = choice->place[generation & 1];
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-    } while (__atomic_load_n(&choice->generation, __ATOMIC_RELAXED) != generation);
+        /* Adds nothing: but what is read above is read before. */
+    } while (__atomic_fetch_add(&choice->generation, 0, __ATOMIC_ACQ_REL) != generation);
 }
 
 static void write_choice(int index, const struct sigaction *action)
