@@ -90,4 +90,5 @@ def check_gaps(collector: Collector, program: Tallied, dropped: int) -> None:
     assert gaps[0][0] > 2, "the first calls were stored"
     assert f"{dropped:,} events of this process were dropped" in tree.stderr
     lost = collector.ask("query", "--pid", pid, "--format", "jsonl", "--max-depth", "0").stdout
-    assert '"status":"lost"' in lost
+    # Of a call whose exit was dropped it is known that it ended, if something came after it.
+    assert '"status":"lost"' in lost or '"status":"open"' in lost
