@@ -92,11 +92,31 @@ static bool start(void)
     return start_flusher();
 }
 
-/* After a fork that libc knows nothing of, the child finds the parent's agent in its memory. */
+/* Of this thread, while it is in fork(). */
+static _Thread_local struct fork_point fork_point;
+
+static void before_fork(void)
+{
+    const struct ring_header *ring = ring_producer->ring;
+    if (ring != NULL)
+        fork_point = (struct fork_point){true, ring->thread, clock_ticks()};
+}
+
+static void after_fork(void)
+{
+    fork_point.is_known = false;
+}
+
+/* After a fork that libc knows nothing of, the child finds the parent's agent in its memory. A process that
+ * made no call of its own before it forks leaves its child what it has itself from its parent. */
 static void forget_parent(void)
 {
-    memcpy(agent.parent_session_id, agent.session_id, sizeof agent.session_id);
-    agent.has_parent_session = agent.state == AGENT_RUNNING;
+    if (agent.state == AGENT_RUNNING) {
+        memcpy(agent.parent_session_id, agent.session_id, sizeof agent.session_id);
+        agent.has_parent_session = true;
+        agent.fork = fork_point;
+    }
+    after_fork();
     agent.flusher_ready = 0;
     agent.flusher_calls = 0;
     agent.flusher_sleeps = 0;
@@ -168,7 +188,7 @@ static __attribute__((constructor)) void on_load(int argc, char **argv, char **e
     }
     agent.main_stack_top = (uint64_t)(uintptr_t)environment;
     sys_call3(SYS_sched_getaffinity, 0, sizeof agent.affinity, (long)agent.affinity);
-    if (on_exit(at_exit, NULL) != 0 || pthread_atfork(NULL, NULL, in_forked_child) != 0 ||
+    if (on_exit(at_exit, NULL) != 0 || pthread_atfork(before_fork, after_fork, in_forked_child) != 0 ||
         !thread_watch_ends() || !crash_prepare()) {
         agent_say("out of memory while loading: this program runs untraced");
         agent.state = AGENT_OFF;

@@ -26,6 +26,13 @@ enum agent_state {
 struct attach_request;
 struct session_header;
 
+/* Which thread called fork(), and when. */
+struct fork_point {
+    bool is_known;
+    uint32_t thread; /* its number in its session */
+    uint64_t ticks;
+};
+
 struct agent {
     uint32_t state; /* enum agent_state; a futex */
     struct config config;
@@ -34,6 +41,7 @@ struct agent {
     uint8_t session_id[SESSION_ID_BYTES];
     uint8_t parent_session_id[SESSION_ID_BYTES];
     bool has_parent_session;
+    struct fork_point fork; /* where in the parent session this process was forked */
     uint64_t main_stack_top;    /* where main's thread's stack begins; 0: not known */
     unsigned long affinity[16]; /* processors that the process was allowed to use when it was loaded */
 

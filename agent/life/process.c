@@ -32,7 +32,10 @@ enum {
     VERSION,
     ARCHITECTURE,
     MAX_DEPTH,
-    OVERFLOW
+    OVERFLOW,
+    HAS_FORK_POINT,
+    PARENT_THREAD,
+    FORK_TICKS
 };
 enum { HOST_NAME = 1, MACHINE_ID, BOOT_ID, KERNEL };
 enum { CLOCK_SOURCE_TSC = 1, CLOCK_SOURCE_MONOTONIC = 2 };
@@ -108,6 +111,11 @@ static void put_process(struct proto *p, const char *session_directory, const st
     proto_string(p, ARCHITECTURE, "x86_64");
     proto_uint(p, MAX_DEPTH, agent.config.max_depth);
     proto_uint(p, OVERFLOW, agent.config.drops ? OVERFLOW_DROP : OVERFLOW_BLOCK);
+    if (agent.has_parent_session && agent.fork.is_known) {
+        proto_uint(p, HAS_FORK_POINT, 1);
+        proto_uint(p, PARENT_THREAD, agent.fork.thread);
+        proto_uint(p, FORK_TICKS, agent.fork.ticks);
+    }
 }
 
 size_t process_describe(uint8_t *at, size_t size, const char *session_directory,

@@ -77,6 +77,13 @@ static inline void put_event(struct encoder *e, struct encode_thread *t, uint64_
     columns_put_event(&e->columns, elapse(t, ticks), op);
 }
 
+static void put_elapsed(struct encoder *e, struct encode_thread *t, uint64_t ticks)
+{
+    uint64_t dt = elapse(t, ticks);
+    if (dt != 0)
+        put_mark(e, t, ELAPSED, dt);
+}
+
 /* Says how many calls were left out since the last event sent. */
 static inline void put_cut_calls(struct encoder *e, struct encode_thread *t)
 {
@@ -126,9 +133,7 @@ static void end_at(struct encoder *e, struct encode_thread *t, size_t count, enu
     if (count == 0)
         return;
     put_cut_calls(e, t);
-    uint64_t dt = elapse(t, ticks);
-    if (dt != 0)
-        put_mark(e, t, ELAPSED, dt);
+    put_elapsed(e, t, ticks);
     put_mark(e, t, how, count);
     leave(stack, count);
 }
@@ -262,6 +267,7 @@ static bool find_call(struct encoder *e, struct encode_thread *t, const struct r
         return false;
     size_t inside = frames_inside_exit(frames, r->address, r->sp_low);
     if (inside == SIZE_MAX) {
+        put_elapsed(e, t, r->ticks);
         put_mark(e, t, ORPHAN_EXIT, r->address);
         return false;
     }

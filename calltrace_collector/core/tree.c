@@ -126,13 +126,14 @@ static void apply_events(struct ct_trace *trace, struct thread *thread, const st
         apply_event(trace, thread, batch, i, 0);
 }
 
-static void add_loss(struct ct_trace *trace, const struct thread *thread, const struct mark *mark)
+static void add_loss(struct ct_trace *trace, const struct thread *thread, const struct mark *mark,
+                     uint64_t elapsed)
 {
     losses_add(&trace->losses, &(struct ct_loss){
                                    .thread = thread->number,
                                    .kind = mark->kind,
                                    .call = thread->stack[thread->depth].call,
-                                   .ticks = thread->last_ticks,
+                                   .ticks = thread->last_ticks + elapsed,
                                    .count = mark->value,
                                });
 }
@@ -171,11 +172,11 @@ static void apply_mark(struct ct_trace *trace, struct thread *thread, const stru
         break;
     case MARK_ORPHAN_EXIT:
         thread->orphan_exits++;
-        add_loss(trace, thread, mark);
+        add_loss(trace, thread, mark, elapsed);
         break;
     case MARK_DROPPED:
         thread->dropped += mark->value;
-        add_loss(trace, thread, mark);
+        add_loss(trace, thread, mark, elapsed);
         break;
     case MARK_CUT:
         cut(thread, mark->value);
@@ -191,8 +192,9 @@ static bool takes_time(const struct mark *mark)
     return mark->kind == MARK_ABANDONED || mark->kind == MARK_UNWOUND || mark->kind == MARK_LOST_EXIT;
 }
 
-static void apply_segment(struct ct_trace *trace, struct thread *thread, const struct batch *batch,
-                          const struct segment *segment, uint64_t extra)
+/* Returns the time at its end. */
+static uint64_t apply_segment(struct ct_trace *trace, struct thread *thread, const struct batch *batch,
+                              const struct segment *segment, uint64_t extra)
 {
     uint32_t done = segment->from;
     for (uint32_t i = segment->marks; i < segment->marks_end;) {
@@ -218,6 +220,7 @@ static void apply_segment(struct ct_trace *trace, struct thread *thread, const s
         }
     }
     apply_events(trace, thread, batch, done, segment->to, &extra);
+    return thread->last_ticks + extra;
 }
 
 void tree_apply(struct ct_trace *trace, struct thread *owner, const struct batch *batch)
@@ -227,9 +230,7 @@ void tree_apply(struct ct_trace *trace, struct thread *owner, const struct batch
     for (uint32_t i = 0; i < parts->segment_count; i++) {
         const struct segment *segment = &parts->segments[i];
         struct thread *thread = parts->parts[segment->part].thread;
-        apply_segment(trace, thread, batch, segment, now - thread->last_ticks);
-        if (thread->last_ticks > now)
-            now = thread->last_ticks;
+        now = apply_segment(trace, thread, batch, segment, now - thread->last_ticks);
         thread->stream_ticks = thread->last_ticks;
     }
     owner->stream_ticks = now;

@@ -307,7 +307,7 @@ class Twin:
             else:
                 thread.orphan_exits += 1
             call = innermost.call if innermost else 0
-            self.losses.append((number, mark.kind, call, thread.last_ticks, mark.value))
+            self.losses.append((number, mark.kind, call, ticks, mark.value))
 
     def _check(self, batch: Batch) -> None:
         thread = self.threads.get(batch.thread)
@@ -326,7 +326,7 @@ class Twin:
             raise Refused("marks")
         for mark, after in itertools.zip_longest(batch.marks, batch.marks[1:]):
             if mark.kind == MARK_ELAPSED and not (
-                after and after.index == mark.index and after.kind in ENDINGS
+                after and after.index == mark.index and after.kind in {*ENDINGS, MARK_ORPHAN_EXIT}
             ):
                 raise Refused("mark")
         self._check_stacks(batch)

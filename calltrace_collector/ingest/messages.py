@@ -47,6 +47,7 @@ def read_process(process: wire.Process) -> ProcessInfo:
     )
     _require(1 <= process.pid <= MAX_PID, f"the process id {process.pid}")
     _require(process.start_time_jiffies <= MAX_SIGNED, "a start time beyond its range")
+    _require(process.fork_ticks <= MAX_SIGNED, "a fork beyond its clock's range")
     host = process.host
     return ProcessInfo(
         session_id=process.session_id,
@@ -66,6 +67,8 @@ def read_process(process: wire.Process) -> ProcessInfo:
         architecture=process.architecture,
         max_depth=process.max_depth,
         drops=process.overflow == wire.OVERFLOW_DROP,
+        parent_thread=process.parent_thread if process.has_fork_point else None,
+        fork_ticks=process.fork_ticks,
     )
 
 

@@ -55,6 +55,8 @@ class ProcessInfo:
         session_id: 16 bytes that name this image of this process for ever.
         start_time_jiffies: field 22 of /proc/PID/stat.
         ticks_are_ns: the clock's ticks are nanoseconds (no time stamp counter).
+        parent_thread, fork_ticks: which thread of the parent session forked it, and when by the parent's
+            clock; None and 0 where nobody knows.
     """
 
     session_id: bytes
@@ -74,6 +76,8 @@ class ProcessInfo:
     architecture: str
     max_depth: int
     drops: bool
+    parent_thread: int | None = None
+    fork_ticks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

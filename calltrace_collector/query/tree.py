@@ -12,6 +12,7 @@ from calltrace_collector.errors import StoreError
 from calltrace_collector.model.commit import Loss
 from calltrace_collector.query.calls import Block, Search
 from calltrace_collector.query.filters import Matcher
+from calltrace_collector.query.inherited import InheritedCall, inheritance
 from calltrace_collector.query.recording import Recording
 from calltrace_collector.store.records import ThreadRecord
 
@@ -94,7 +95,15 @@ class Rest:
     calls: int
 
 
-TreeLine = ThreadStart | Call | Ancestor | AncestorsLeftOut | Deeper | Gap | Rest
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """A call that was open when the process was forked: it began in another process's trace."""
+
+    call: InheritedCall
+    depth: int
+
+
+TreeLine = ThreadStart | Inherited | Call | Ancestor | AncestorsLeftOut | Deeper | Gap | Rest
 
 
 def tree(
@@ -158,6 +167,8 @@ class _ThreadTree:
         self._max_depth = max_depth
         self._is_whole = search.matcher.wanted.is_everything
         self._has_begun = False
+        self._inherited = inheritance(search.recording, search.thread)
+        self._base = len(self._inherited.calls)
         self._all_losses = self._losses()
         self._loss = next(self._all_losses, None)
         self._path: list[int] = []
@@ -174,7 +185,9 @@ class _ThreadTree:
         for block in blocks:
             for hit, number, duration_ns in self._chosen(block):
                 yield from self._begin()
-                yield from self._between(number, int(block.rows.start_ticks[hit]))
+                start_ticks = int(block.rows.start_ticks[hit])
+                yield from self._between(number, start_ticks)
+                self._base = self._inherited.depth_at(start_ticks)
                 yield from self._call(block.rows, hit, duration_ns)
                 self._next = number + 1
             if self._shown == self._limit:
@@ -189,6 +202,8 @@ class _ThreadTree:
         if not self._has_begun:
             self._has_begun = True
             yield ThreadStart(self._search.thread)
+            for depth, call in enumerate(self._inherited.calls):
+                yield Inherited(call, depth)
 
     def _chosen(self, block: Block) -> Iterator[tuple[int, int, int]]:
         """The hits of a block that are shown: positions in it, numbers among all hits, durations."""
@@ -209,7 +224,7 @@ class _ThreadTree:
     def _between(self, number: int, start_ticks: int) -> Iterator[TreeLine]:
         """What stands between the last call shown and the next one, of this number and start."""
         if number > self._next:
-            yield Deeper(self._next_depth, number - self._next)
+            yield Deeper(self._base + self._next_depth, number - self._next)
         yield from self._gaps_before(start_ticks)
 
     def _call(self, rows: Rows, hit: int, duration_ns: int) -> Iterator[TreeLine]:
@@ -218,7 +233,7 @@ class _ThreadTree:
             yield from self._ancestors(rows, hit)
         yield Call(
             site=int(rows.site[hit]),
-            depth=depth,
+            depth=self._base + depth,
             status=int(rows.status[hit]),
             duration_ns=duration_ns,
         )
@@ -238,7 +253,7 @@ class _ThreadTree:
             if caller >= below:
                 raise StoreError(f"the database is damaged: call {below} is made by call {caller}")
             rows, at = self._search.calls.find(caller)
-            new.append((caller, Ancestor(int(rows.site[at]), int(rows.depth[at]))))
+            new.append((caller, Ancestor(int(rows.site[at]), self._base + int(rows.depth[at]))))
             below, caller = caller, int(rows.parent[at])
         new.reverse()
         path.extend(number for number, _ in new)
@@ -248,7 +263,8 @@ class _ThreadTree:
     def _losses(self) -> Iterator[Loss]:
         if self._is_whole:
             search = self._search
-            yield from search.recording.reader.losses(search.recording.process.id, search.thread.number)
+            losses = search.recording.reader.losses(search.recording.process.id, search.thread.number)
+            yield from (loss for loss in losses if not self._inherited.has_end(loss))
 
     def _gaps_before(self, ticks: int) -> Iterator[TreeLine]:
         """The gaps that come next, as one line, if they are of before a moment."""
@@ -266,7 +282,7 @@ class _ThreadTree:
         if first.call:
             rows, at = self._search.calls.find(first.call)
             depth = min(int(rows.depth[at]) + 1, self._next_depth)
-        yield Gap(depth, dropped_events, orphan_exits)
+        yield Gap(self._base + depth, dropped_events, orphan_exits)
 
     def _end(self, left: int) -> Iterator[TreeLine]:
         is_full = self._shown == self._limit
@@ -276,7 +292,7 @@ class _ThreadTree:
             return
         if left:
             yield from self._begin()
-            yield Deeper(self._next_depth, left)
+            yield Deeper(self._base + self._next_depth, left)
         yield from self._gaps_before(_NEVER)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, repeat
 from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calltrace_collector.query.calls import Block
+from calltrace_collector.query.inherited import Inheritance, inheritance
 from calltrace_collector.query.recording import Recording
 from calltrace_collector.query.thread_calls import LOST, OPEN
 
@@ -29,6 +30,7 @@ class CallLines:
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
         self._of_site: dict[int, str] = {}
+        self._inheritances: dict[int, Inheritance] = {}
         self._ends = [
             f'"status":"{status.value}","arguments":[],"return_value":null}}' for status in recording.statuses
         ]
@@ -57,12 +59,30 @@ class CallLines:
         for site in np.unique(rows.site[hits]).tolist():
             if site not in of_site:
                 of_site[site] = self._site_fields(site)
+        roots = self._roots(block, hits)
         for call, parent, depth, site, start, duration, self_time, status in zip(*columns, strict=True):
             times = f'{duration},"self_ns":{self_time}' if status not in endless else 'null,"self_ns":null'
             yield (
-                f'{{"call":{first + call},"parent":{first + parent if parent else "null"}{head}{depth},'
+                f'{{"call":{first + call},"parent":{first + parent if parent else next(roots)}{head}{depth},'
                 f'{of_site[site]}"start_ns":{start},"duration_ns":{times},{ends[status]}'
             )
+
+    def _roots(self, block: Block, hits: NDArray[np.intp]) -> Iterator[str]:
+        """Yields what stands for the parent of each outermost call: in a forked process, the caller there."""
+        inherited = self._inheritances.get(block.thread.number)
+        if inherited is None:
+            inherited = inheritance(self._recording, block.thread)
+            self._inheritances[block.thread.number] = inherited
+        if not inherited.calls:
+            yield from repeat("null")
+        rows = block.rows
+        for ticks in rows.start_ticks[hits][rows.parent[hits] == 0].tolist():
+            caller = inherited.innermost_at(ticks)
+            if caller is None:
+                yield "null"
+            else:
+                number = (caller.thread << THREAD_SHIFT) + caller.call
+                yield f'null,"inherited_parent":{{"process":{caller.process},"call":{number}}}'
 
     def _site_fields(self, number: int) -> str:
         function = self._recording.names.function(number)

@@ -19,6 +19,7 @@ from calltrace_collector.query.tree import (
     Call,
     Deeper,
     Gap,
+    Inherited,
     Rest,
     ThreadStart,
     TreeLine,
@@ -87,6 +88,9 @@ class TreeText:
         match line:
             case Call():
                 self._print_call(line)
+            case Inherited():
+                where = f"  [began in process {line.call.process}, which forked this one]"
+                self._print_at(line.depth, (printable(line.call.function.name), "dim"), (where, "yellow"))
             case Ancestor():
                 name, source = self._name(line.site)
                 self._print_at(line.depth, (name, "dim"), (source, "dim"))

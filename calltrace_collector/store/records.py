@@ -42,6 +42,8 @@ class ProcessRecord:
     ticks_are_ns: bool
     max_depth: int
     drops: bool
+    parent_thread: int | None
+    fork_ticks: int
     started_at_ns: int
     ended_at_ns: int | None
     state: ProcessState

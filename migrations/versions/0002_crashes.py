@@ -23,6 +23,8 @@ def _process_of(table: str) -> sa.ForeignKeyConstraint:
 
 
 def upgrade() -> None:
+    op.add_column("process", sa.Column("parent_thread", sa.BigInteger(), nullable=True))
+    op.add_column("process", sa.Column("fork_ticks", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("thread", sa.Column("creator_tid", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("thread", sa.Column("stack_of", sa.BigInteger(), nullable=True))
     op.add_column("thread", sa.Column("stack_bytes", sa.BigInteger(), nullable=False, server_default="0"))
@@ -91,3 +93,5 @@ def downgrade() -> None:
     op.drop_column("thread", "stack_bytes")
     op.drop_column("thread", "stack_of")
     op.drop_column("thread", "creator_tid")
+    op.drop_column("process", "fork_ticks")
+    op.drop_column("process", "parent_thread")

@@ -61,6 +61,8 @@ class Process(Base):
     ticks_are_ns: Mapped[bool]
     max_depth: Mapped[int]
     drops: Mapped[bool]
+    parent_thread: Mapped[int | None]
+    fork_ticks: Mapped[u64] = mapped_column(default=0, server_default="0")
     started_at_ns: Mapped[u64]
     ended_at_ns: Mapped[u64 | None]
     state: Mapped[str]

@@ -53,6 +53,8 @@ def store_process(connection: Connection, info: ProcessInfo) -> int:
         "ticks_are_ns": info.ticks_are_ns,
         "max_depth": info.max_depth,
         "drops": info.drops,
+        "parent_thread": info.parent_thread,
+        "fork_ticks": info.fork_ticks,
         "started_at_ns": info.clock.realtime_ns,
         "state": ProcessState.RUNNING.value,
         "sequence": 0,

@@ -174,10 +174,7 @@ class World:
         self.core.restore_sites(old.sites())
         for thread, state in old.threads():
             self.core.declare_thread(thread, 5, 5)
-            twin = self.twin.threads[thread]
-            self.core.set_owner(thread, twin.owner)
-            if twin.owner == thread:
-                twin.last_ticks = twin.stream_ticks
+            self.core.set_owner(thread, self.twin.threads[thread].owner)
             self.core.restore_thread(thread, state, old.frames(thread), old.profile(thread))
             self.clean(thread)
         if self.has_forgotten:
@@ -280,6 +277,8 @@ def _add_event(pending: Pending, kind: str, number: int, dt: int) -> None:
         pending.marks.append((index, 3, dt * 16 - number & 2**64 - 1))
         _add_event(pending, "enter", number, dt)
     elif kind in {"orphan", "drop", "cut"}:
+        if kind == "orphan" and dt % 3:
+            pending.marks.append((index, ELAPSED, dt))
         pending.marks.append((index, {"orphan": 2, "drop": 4, "cut": 5}[kind], number + 1))
 
 

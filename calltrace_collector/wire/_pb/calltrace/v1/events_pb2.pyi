@@ -101,8 +101,8 @@ class Mark(_message.Message):
         """
         ELAPSED: Mark._Kind.ValueType  # 7
         """`value` ticks passed since the event before, or since such a mark behind it: the dt that follows counts
-        from there. The next mark has the same index and is ABANDONED, UNWOUND or LOST_EXIT: what ended then.
-        value >= 1.
+        from there. The next mark has the same index and is ABANDONED, UNWOUND, LOST_EXIT or ORPHAN_EXIT:
+        what ended then. value >= 1.
         """
         UNWOUND: Mark._Kind.ValueType  # 8
         """The `value` innermost open calls were ended by an exception, or by what else unwinds the stack
@@ -144,8 +144,8 @@ class Mark(_message.Message):
     """
     ELAPSED: Mark.Kind.ValueType  # 7
     """`value` ticks passed since the event before, or since such a mark behind it: the dt that follows counts
-    from there. The next mark has the same index and is ABANDONED, UNWOUND or LOST_EXIT: what ended then.
-    value >= 1.
+    from there. The next mark has the same index and is ABANDONED, UNWOUND, LOST_EXIT or ORPHAN_EXIT:
+    what ended then. value >= 1.
     """
     UNWOUND: Mark.Kind.ValueType  # 8
     """The `value` innermost open calls were ended by an exception, or by what else unwinds the stack
