@@ -80,8 +80,9 @@ class CrashText:
             yield "exception", f"{self._report.exception_type}{what}"
         if crash.abort_message:
             yield "message", crash.abort_message.strip()
-        number = "no traced call" if crash.thread is None else f"thread {crash.thread}"
-        yield "thread", f"{crash.thread_name or '?'}, tid {crash.tid}, {number}"
+        number = "" if crash.thread is None else f"{crash.thread} "
+        untraced = ", which made no traced call" if crash.thread is None else ""
+        yield "thread", f"{number}{crash.thread_name or '?'}, tid {crash.tid}{untraced}"
         after_ns = crash.crashed_at_ns - self._report.recording.process.started_at_ns
         yield "time", f"{rfc3339(crash.crashed_at_ns)}, {duration(max(0, after_ns))} after tracing began"
         if end := self._end():

@@ -93,7 +93,7 @@ SIGSEGV: read of address 0x10 in f() at prog.c:7
 
 signal    SIGSEGV (11), SEGV_MAPERR: address not mapped
 address   0x10: NULL page
-thread    worker, tid 4242, thread 0
+thread    0 worker, tid 4242
 time      2023-11-14T22:13:20.000001280Z, 1.000 s after tracing began
 
 backtrace  (* traced)
@@ -210,7 +210,7 @@ def test_deep_stacks_and_many_threads_are_shortened(writer: Writer, reader: Read
             {"exception": "std::runtime_error: no luck?[2J"},
         ),
         (crash_record(exception=UncaughtException("i", None)), {"exception": "int"}),
-        (crash_record(thread=None, thread_name=""), {"thread": "?, tid 4242, no traced call"}),
+        (crash_record(thread=None, thread_name=""), {"thread": "?, tid 4242, which made no traced call"}),
         (crash_record(code=0x80), {"signal": "SIGSEGV (11), SEGV_MAPERR: address not mapped"}),
     ],
 )
