@@ -53,6 +53,7 @@ int crash_report_open(struct crash_report *r, const struct session *session, con
         .slot = session->crash,
         .roster = roster,
         .directory = session->directory,
+        .file = -1,
         .memory = {.memory_fd = modules->memory_fd, .maps_fd = modules->maps_fd},
     };
     uint8_t *memory = memory_get(MESSAGE_BYTES + CRASH_SCRATCH_BYTES); /* used when it is touched */
@@ -223,10 +224,17 @@ static int write_without_memory(struct crash_report *r, int fd, struct crash_slo
     return write_file(r, fd, &p, slot->number);
 }
 
+void crash_report_hold(struct crash_report *r)
+{
+    if (r->file < 0)
+        r->file = sys_openat(r->directory, "crash", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
 void crash_report_write(struct crash_report *r)
 {
     struct crash_slot slot = *r->slot;
-    int fd = sys_openat(r->directory, "crash", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    crash_report_hold(r);
+    int fd = r->file;
     if (fd < 0)
         return;
     struct proto p = begin_message(r);
@@ -236,7 +244,6 @@ void crash_report_write(struct crash_report *r)
     int status = write_file(r, fd, &p, slot.number);
     if (status < 0)
         write_without_memory(r, fd, &slot, status);
-    sys_close(fd);
 }
 
 bool crash_report_is_due(const struct crash_report *r)

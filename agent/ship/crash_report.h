@@ -20,6 +20,7 @@ struct crash_report {
     struct crash_slot *slot;
     const struct roster *roster;
     int directory;
+    int file; /* negative: it is made when it is needed */
     struct crash_memory memory;
     uint8_t *message; /* the file: its header and the message */
 };
@@ -27,6 +28,9 @@ struct crash_report {
 /* Returns 0 or -errno. */
 int crash_report_open(struct crash_report *report, const struct session *session, const struct roster *roster,
                       const struct modules *modules);
+
+/* Makes the file already, while that is allowed: the process may be about to give up the right to. */
+void crash_report_hold(struct crash_report *report);
 
 /* Whether a thread waits for one. */
 bool crash_report_is_due(const struct crash_report *report);

@@ -140,13 +140,19 @@ static bool look(struct flusher *f, struct attach_request *request)
     return request->looked && (request->kind == REQUEST_LOOK || !f->drain.changing);
 }
 
+static void follow(struct flusher *f)
+{
+    crash_report_hold(&f->crash_report);
+    credentials_follow(&f->credentials);
+}
+
 /* Returns whether the thread has its answer. */
 static bool answer(struct flusher *f, struct attach_request *request)
 {
     if (request->kind == REQUEST_RING)
         roster_attach(&f->roster, request);
     else if (request->kind == REQUEST_FOLLOW)
-        credentials_follow(&f->credentials);
+        follow(f);
     else if (!look(f, request))
         return false;
     __atomic_store_n(&request->done, 1, __ATOMIC_RELEASE);

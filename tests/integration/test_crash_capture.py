@@ -134,6 +134,7 @@ CAUSES = {
     "sent": (signal.SIGFPE, SI_USER, 0, "libc"),
     "in_libc": (signal.SIGSEGV, MAPERR, 0x1000, "libc"),
     "forbidden_call": (signal.SIGSYS, SYS_SECCOMP, None, "libc"),
+    "without_rights": (signal.SIGSEGV, MAPERR, 0x10, "null_read"),
     "overflow": (signal.SIGSEGV, MAPERR, None, "overflow_frame"),
     "thread_overflow": (signal.SIGSEGV, ACCERR, None, "overflow_frame"),
     "thread_among_others": (signal.SIGSEGV, MAPERR, 0x10, "null_read"),
