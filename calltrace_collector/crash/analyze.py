@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from calltrace_collector.crash import signals
 from calltrace_collector.crash.fault import find_fault
@@ -43,6 +43,7 @@ class Analyzer:
         else:
             stack = Stack([], "the registers were not recorded")
         frames, ended_by = _functions(stack, open_calls, names)
+        names.release()
         if ended_by and record.incomplete:
             ended_by = f"{ended_by} ({record.incomplete})"
         fault = find_fault(record, space)
@@ -69,10 +70,18 @@ def _functions(stack: Stack, calls: Sequence[OpenCall], names: FrameNames) -> tu
             groups = [*groups, *outer]
             place = sum(len(group) for group in joined.groups)
             ended_by = f"{ended_by}; the frames from #{place} on are those of traced calls"
-    frames = [frame for group in groups for frame in group]
+    frames = [frame for group in _with_tail_calls(stack, groups, names) for frame in group]
     left_out = len(frames) - _INNERMOST - _OUTERMOST
     if left_out > 0:
         frames = frames[:_INNERMOST] + frames[-_OUTERMOST:]
         note = f"{left_out} frames after the first {_INNERMOST} are left out"
         ended_by = f"{note}; {ended_by}" if ended_by else note
     return frames, ended_by
+
+
+def _with_tail_calls(stack: Stack, groups: Sequence[Group], names: FrameNames) -> Iterator[Group]:
+    """Yields the frames, and between them those of functions that jumped in place of calling."""
+    for number, group in enumerate(groups):
+        yield group
+        if number + 1 < len(stack.frames):
+            yield from names.between(stack.frames[number], group, stack.frames[number + 1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from calltrace_collector.crash.space import AddressSpace, Module
 from calltrace_collector.crash.unwind import StackFrame
@@ -35,6 +36,8 @@ class FrameNames:
         self._end = time.monotonic() + _MAX_SECONDS
         self._space = space
         self._groups: dict[tuple[int, bool], Group] = {}
+        self._used: set[Module] = set()
+        self._between: dict[tuple[int, int], list[Group]] = {}
         self._functions: dict[int, tuple[str, FunctionSymbol] | None] = {}
 
     def of_frames(self, frames: Sequence[StackFrame]) -> list[Group]:
@@ -47,10 +50,17 @@ class FrameNames:
                 self._groups[frame.address, frame.is_exact] = (_nameless(frame),)
             else:
                 by_module.setdefault(frame.module, []).append(frame)
+        self._used.update(by_module)
         for module, some in by_module.items():
             for first in range(0, len(some), _BATCH):
                 self._name(module, some[first : first + _BATCH])
         return [self._groups[frame.address, frame.is_exact] for frame in frames]
+
+    def release(self) -> None:
+        """Forgets what was read and can be read again, when all that is wanted has a name."""
+        for module in self._used:
+            if module.symbols is not None:
+                module.symbols.release()
 
     def of_call_site(self, address: int) -> Group:
         """Returns the functions that a call, which returns to the address, is in."""
@@ -63,6 +73,23 @@ class FrameNames:
             is_signal_frame=False,
         )
         return self.of_frames([frame])[0]
+
+    def between(self, inner: StackFrame, group: Group, outer: StackFrame) -> list[Group]:
+        """Returns the functions between two frames that have jumped and left no frame, innermost first."""
+        function, module, caller = group[-1], inner.module, outer.module
+        start = function.function_offset
+        if outer.is_exact or inner.is_signal_frame or module is None or caller is None:
+            return []
+        if module.symbols is None or caller.symbols is None or start is None or time.monotonic() > self._end:
+            return []
+        key = (outer.address, function.address - start)
+        if key not in self._between:
+            call = caller.symbols.call_at(outer.address - caller.load_bias)
+            if call is not None and caller is not module:
+                call = replace(call, target=None)
+            places = module.symbols.tail_calls(call, key[1] - module.load_bias) if call else []
+            self._between[key] = [self.of_call_site(place + module.load_bias) for place in reversed(places)]
+        return self._between[key]
 
     def of_function(self, address: int) -> CrashFrame:
         """Returns the frame of a function of which only its first address is known."""

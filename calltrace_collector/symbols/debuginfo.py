@@ -19,7 +19,7 @@ from calltrace_collector.symbols.elf import ElfFile
 from calltrace_collector.symbols.file import damage_of
 from calltrace_collector.symbols.forms import At
 from calltrace_collector.symbols.functions import Definition, UnitFunctions
-from calltrace_collector.symbols.inlines import FunctionInlines, InlinedCall
+from calltrace_collector.symbols.inlines import CallSite, FunctionInlines, InlinedCall
 from calltrace_collector.symbols.intervals import IntervalMap, within
 from calltrace_collector.symbols.linetable import LineTable, SourceLine
 from calltrace_collector.symbols.sourcefiles import SourceFiles
@@ -81,12 +81,29 @@ class DebugInfo:
                 found[row] = [(call, self._call_line(unit, call)) for call in calls]
         return found
 
+    def call_sites(self, address: int) -> tuple[list[CallSite], bool]:
+        """Returns the calls of the function that the address is in, and whether all tail calls are there."""
+        for unit, _ in self._by_unit(np.array([address], dtype=np.uint64)):
+            functions = self._unit_functions(unit)
+            number = int(functions.find(np.array([address], dtype=np.uint64))[0]) if functions else -1
+            if functions and number >= 0:
+                return self._attempt(unit, self._calls_of, unit, functions.position(number)) or ([], False)
+        return [], False
+
     def _inlined_at(self, unit: Unit, position: int, address: int) -> list[InlinedCall]:
-        key = unit.header.offset, position
         with split.full_unit(unit) as full:
-            if key not in self._inlines:
-                self._inlines[key] = FunctionInlines(full, position)
-            return self._inlines[key].find(full, address)
+            return self._body(full, unit, position).find(full, address)
+
+    def _calls_of(self, unit: Unit, position: int) -> tuple[list[CallSite], bool]:
+        with split.full_unit(unit) as full:
+            body = self._body(full, unit, position)
+            return body.call_sites(full), body.has_all_tail_calls
+
+    def _body(self, full: Unit, unit: Unit, position: int) -> FunctionInlines:
+        key = unit.header.offset, position
+        if key not in self._inlines:
+            self._inlines[key] = FunctionInlines(full, position)
+        return self._inlines[key]
 
     def _call_line(self, unit: Unit, call: InlinedCall) -> SourceLine | None:
         file = self._file(unit, call.file)

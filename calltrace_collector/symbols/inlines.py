@@ -1,6 +1,6 @@
-"""Functions that the compiler inlined in another one, and where in it.
+"""What the compiler inlined in a function, and what the function calls.
 
-Format: DWARF 5, section 3.3.8 (inlined subroutines); their addresses, origins and call coordinates.
+Format: DWARF 5, sections 3.3.8 (inlined subroutines) and 3.4.1 (call sites), and GNU's call sites of before.
 """
 
 from __future__ import annotations
@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from calltrace_collector.symbols import ranges
 from calltrace_collector.symbols.forms import At, Tag
 from calltrace_collector.symbols.functions import origins
-from calltrace_collector.symbols.unit import Entry, Unit
+from calltrace_collector.symbols.unit import Entry, Unit, Value
 
 _MAX_ENTRIES = 200_000
 _SCOPES = frozenset({0x0B, 0x32, 0x25})  # DW_TAG_lexical_block, try_block, catch_block
 _OUTERMOST = -1
+_ALL_TAIL_CALLS = frozenset(
+    {
+        *(At.CALL_ALL_CALLS, At.CALL_ALL_SOURCE_CALLS, At.CALL_ALL_TAIL_CALLS),
+        *(At.GNU_ALL_TAIL_CALL_SITES, At.GNU_ALL_CALL_SITES),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,23 @@ class InlinedCall:
 
 
 @dataclass(frozen=True, slots=True)
+class CallSite:
+    """A call, or a jump to another function's start in place of a call and a return: a tail call.
+
+    Attributes:
+        return_address: of the instruction after it.
+        is_tail: it is a jump.
+        target: first address of the function called; None if the entry does not say.
+        linkage_name: of that function; None if it is called by a pointer.
+    """
+
+    return_address: int
+    is_tail: bool
+    target: int | None
+    linkage_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Node:
     parent: int
     ranges: ranges.Ranges
@@ -52,12 +75,17 @@ class FunctionInlines:
             afterwards.
         position: of the function's entry.
 
+    Attributes:
+        has_all_tail_calls: all its tail calls are among its call sites.
+
     Raises:
         IndexError, KeyError, ValueError, SymbolError: the entries are damaged.
     """
 
     def __init__(self, unit: Unit, position: int) -> None:
         self._nodes: list[_Node] = []
+        self._call_sites: list[Entry] = []
+        self.has_all_tail_calls = not _ALL_TAIL_CALLS.isdisjoint(unit.entry(position))
         _, is_parent, position = unit.entry_and_end(position)
         parents = [_OUTERMOST] if is_parent else []
         for _ in range(_MAX_ENTRIES):
@@ -84,6 +112,12 @@ class FunctionInlines:
                 parent = number
         return found[::-1]
 
+    def call_sites(self, unit: Unit) -> list[CallSite]:
+        """Returns what is known of the function's calls; as find() does otherwise."""
+        return [
+            _call_site(unit, entry, address) for entry in self._call_sites for address in _place(unit, entry)
+        ]
+
     def _read(self, unit: Unit, position: int, parents: list[int]) -> int:
         """Reads the entry at `position`; returns the position of the next one to look at.
 
@@ -94,6 +128,8 @@ class FunctionInlines:
         if not tag:
             parents.pop()
             return end
+        if tag in (Tag.CALL_SITE, Tag.GNU_CALL_SITE):
+            self._call_sites.append(unit.entry(position))
         if tag != Tag.INLINED_SUBROUTINE and tag not in _SCOPES:
             return _after(unit, position, end) if is_parent else end
         parent = parents[-1]
@@ -121,16 +157,32 @@ def _after(unit: Unit, position: int, end: int) -> int:
 
 
 def _describe(unit: Unit, entry: Entry) -> InlinedCall:
-    linkage_name = name = None
-    origin = entry.get(At.ABSTRACT_ORIGIN)
-    target = unit.target(origin) if origin else None
-    if target is not None:
-        for owner, one in origins(*target):
-            linkage_name = linkage_name or owner.text(
-                one.get(At.LINKAGE_NAME) or one.get(At.MIPS_LINKAGE_NAME)
-            )
-            name = name or owner.text(one.get(At.NAME))
+    linkage_name, name, _ = _origin(unit, entry.get(At.ABSTRACT_ORIGIN))
     file, line = entry.get(At.CALL_FILE), entry.get(At.CALL_LINE)
     return InlinedCall(
         linkage_name or name, name, file.number if file else None, (line.number or None) if line else None
     )
+
+
+def _place(unit: Unit, entry: Entry) -> list[int]:
+    """Returns where the call returns to: one address, or none."""
+    place = entry.get(At.CALL_RETURN_PC) or entry.get(At.LOW_PC)
+    return [unit.address(place)] if place else []
+
+
+def _call_site(unit: Unit, entry: Entry, return_address: int) -> CallSite:
+    is_tail = At.CALL_TAIL_CALL in entry or At.GNU_TAIL_CALL in entry
+    linkage_name, name, start = _origin(unit, entry.get(At.CALL_ORIGIN) or entry.get(At.ABSTRACT_ORIGIN))
+    return CallSite(return_address, is_tail, start, linkage_name or name)
+
+
+def _origin(unit: Unit, origin: Value | None) -> tuple[str | None, str | None, int | None]:
+    """Returns the linkage name, the name and the first address of the function that a value refers to."""
+    linkage_name = name = start = None
+    target = unit.target(origin) if origin else None
+    for owner, one in origins(*target) if target else ():
+        linkage_name = linkage_name or owner.text(one.get(At.LINKAGE_NAME) or one.get(At.MIPS_LINKAGE_NAME))
+        name = name or owner.text(one.get(At.NAME))
+        if start is None and At.LOW_PC in one:
+            start = owner.address(one[At.LOW_PC])
+    return linkage_name, name, start

@@ -25,8 +25,10 @@ from calltrace_collector.symbols.file import damage_of
 from calltrace_collector.symbols.framerows import FrameRow
 from calltrace_collector.symbols.frametable import FrameTable
 from calltrace_collector.symbols.functions import Definition
+from calltrace_collector.symbols.inlines import CallSite
 from calltrace_collector.symbols.linetable import SourceLine
 from calltrace_collector.symbols.symtab import Symbol, SymbolTable
+from calltrace_collector.symbols.tailcalls import find_call, find_tail_calls
 
 __all__ = ["FrameRow", "FunctionSymbol", "InlinedFrame", "ModuleSymbols", "Resolver", "SourceLine"]
 
@@ -149,6 +151,39 @@ class ModuleSymbols:
         demangled = iter(zip(names, demangle(names), strict=True))
         frames = [[InlinedFrame(*next(demangled), line) for _, line in calls] for calls in found]
         return [frames[place] for place in places]
+
+    def call_at(self, return_offset: int) -> CallSite | None:
+        """Returns the call that returns to an offset; None if there is no debug information about it."""
+        debug = self._debug
+        if debug is None:
+            return None
+        with self._lock:
+            return find_call(debug.call_sites, return_offset)
+
+    def tail_calls(self, call: CallSite, function_offset: int) -> list[int]:
+        """Returns the tail calls between a call and a function that runs in it, outermost first.
+
+        Args:
+            call: that was not returned from; of another module, without the target's address.
+            function_offset: first address of the function.
+
+        Returns:
+            Where each would return to, if it was a call; [] if there are none, or they cannot be told.
+        """
+        debug = self._debug
+        if debug is None:
+            return []
+        with self._lock:
+            try:
+                return find_tail_calls(debug.call_sites, self._symbols.named, call, function_offset)
+            except SymbolError:
+                return []
+
+    def release(self) -> None:
+        """Forgets what call_at() and tail_calls() have read and can read again."""
+        if self._debug is not None:
+            with self._lock:
+                self._debug.release()
 
     def frame_row(self, offset: int) -> FrameRow | None:
         """Returns how to get to the caller's frame from an instruction; None if the file does not say.

@@ -89,6 +89,18 @@ class SymbolTable:
         """Returns, for each address, the function that it is in; None if there is none, or no name."""
         return [self._symbol(row) if row >= 0 else None for row in self._map.find(addresses).tolist()]
 
+    def named(self, name: str) -> set[int]:
+        """Returns the first addresses of the functions of that name."""
+        found: set[int] = set()
+        pattern = re.escape(name.encode("utf-8", "surrogateescape")) + b"\0"
+        for number, strings in enumerate(self._strings):
+            offsets = [match.start() for match in re.finditer(pattern, strings.read_all())]
+            rows = (self._names[:, 0] == number) & np.isin(
+                self._names[:, 1], np.array(offsets, dtype=np.int64)
+            )
+            found.update(self._starts[rows].tolist())
+        return found
+
     def _symbol(self, row: int) -> Symbol | None:
         """Returns the symbol that the row stands for: the best name of those that are equally good."""
         if row not in self._found:

@@ -6,8 +6,9 @@ import posixpath
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from calltrace_collector.crash.where import is_system
 from calltrace_collector.model.crash import CrashFrame
@@ -175,7 +176,11 @@ def differences(
     frames: Sequence[CrashFrame], expected: Sequence[GdbFrame], *, optimized: bool, addresses: bool = True
 ) -> list[str]:
     """Returns what is different from gdb's backtrace, a line each."""
-    expected = [frame for frame in expected if frame.type != "other"]
+    frames = list(frames)
+    for number, other in enumerate(expected):
+        # Of a function that jumped to another, gdb shows the innermost of those that were inlined there.
+        while other.type == "other" and number + 1 < len(frames) and frames[number].inlined:
+            frames[number : number + 2] = [replace(frames[number + 1], **_shown(frames[number]))]
     found = [
         f"#{number}: {problem}: {frame}, and gdb has {other}"
         for number, (frame, other) in enumerate(zip(frames, expected, strict=False))
@@ -184,6 +189,10 @@ def differences(
     if len(frames) != len(expected):
         found.append(f"{len(frames)} frames, and gdb has {len(expected)}")
     return found
+
+
+def _shown(frame: CrashFrame) -> dict[str, Any]:
+    return {name: getattr(frame, name) for name in ("function", "linkage_name", "file", "line")}
 
 
 def _difference(frame: CrashFrame, other: GdbFrame, *, optimized: bool, addresses: bool) -> str:

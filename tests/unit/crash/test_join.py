@@ -23,6 +23,8 @@ def traced(seen: GdbCrash, frames: Sequence[CrashFrame], functions: set[str]) ->
     The stack pointer is that of gdb; the frames serve for where functions start.
     """
     real = [other for other in seen.frames if other.type != "other"]
+    jumped = {other.address for other in seen.frames if other.type == "other"}  # these left no frame
+    frames = [frame for frame in frames if frame.address not in jumped]
     calls = [
         OpenCall(0, frame.address - frame.function_offset, site.address, other.stack_pointer)
         for (frame, site), other in zip(pairwise(frames), real, strict=False)
