@@ -65,10 +65,6 @@ class FinishedImage:
     started_ticks: int
 
 
-class _EndedError(ProtocolError):
-    """The end of a session that is to be opened is stored already."""
-
-
 class Registry:
     """All open sessions of this collector.
 
@@ -110,13 +106,20 @@ class Registry:
             ProtocolError: the process has ended, as far as the store knows.
             StoreError: the store does not answer.
         """
+        opened = self._find(info)
+        if opened is None:
+            raise ProtocolError(f"process {info.pid} says it runs, but its trace has ended")
+        return opened
+
+    def _find(self, info: ProcessInfo) -> OpenSession | None:
+        """The session of a process; None: its end is stored already."""
         with self._lock:
             known = self._open.get(info.session_id)
             if known is not None:
                 return known
             saved = self._sink.open_process(info)
             if saved.ended:
-                raise _EndedError(f"process {info.pid} says it runs, but its trace has ended")
+                return None
             opened = OpenSession(
                 session=IngestSession(info, saved),
                 watch=ProcessWatch(info.pid, info.start_time_jiffies),
@@ -251,13 +254,15 @@ class Registry:
                 if not self._is_mine(header.socket_path):
                     return
                 process = read_process(read_message(header.process).process)
-            self.end_if_over(self.open(process))
+            opened = self._find(process)
+            if opened is None:
+                _remove(path)
+            else:
+                self.end_if_over(opened)
         except FileNotFoundError:
             return
         except StoreError:
             raise
-        except _EndedError:
-            _remove(path)
         except (OSError, CalltraceError):
             # Half made by an agent that was killed while starting, or still being made.
             return
