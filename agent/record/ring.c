@@ -130,9 +130,10 @@ static bool drop(struct producer *p)
 static bool wait_for_room(struct producer *p, uint64_t words)
 {
     for (int i = 0; !extend_limit(p, words); i++) {
-        /* Behind an interrupted hook nothing is published, so nothing drains what its handler records. */
+        /* Behind an interrupted hook nothing is published, so nothing drains what its handler records: when
+         * all else is drained, this is all the room that there will be. */
         if (p->reserved != p->published && __atomic_load_n(&p->ring->tail, __ATOMIC_ACQUIRE) == p->published)
-            return drop(p);
+            return extend_limit(p, words) || drop(p);
         if (threads_may_not_wait())
             return drop(p);
         if (i < SPINS_BEFORE_SLEEP)
