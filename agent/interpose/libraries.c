@@ -2,7 +2,8 @@
  * dlclose(): before a library goes, the flusher gets to know it, if it has not yet; and after it has gone,
  * where its events end in each ring. Whatever is loaded at its addresses next so gets its own names.
  *
- * A thread that calls what another thread has loaded there in the moment between is not seen apart.
+ * The flusher looks again while dl_iterate_phdr() keeps other threads from finishing a dlopen(): what they
+ * load has not run yet. Only a thread that was already done by then is not seen apart.
  */
 #include <link.h>
 
@@ -13,23 +14,6 @@
 
 typedef int close_type(void *);
 
-/* How many libraries have been loaded and unloaded since the program began. */
-struct changes {
-    uint64_t loaded;
-    uint64_t unloaded;
-};
-
-static uint64_t looked_at; /* changes.loaded when the flusher looked last */
-
-static int count_changes(struct dl_phdr_info *info, size_t size, void *to)
-{
-    struct changes *changes = to;
-    (void)size;
-    changes->loaded = info->dlpi_adds;
-    changes->unloaded = info->dlpi_subs;
-    return 1;
-}
-
 static void ask_to_look(enum request_kind kind, uint64_t ticks)
 {
     struct attach_request request = {.kind = kind, .started_ticks = ticks};
@@ -38,20 +22,51 @@ static void ask_to_look(enum request_kind kind, uint64_t ticks)
     thread_restore_signals(signals);
 }
 
+/* How many libraries have been loaded and unloaded since the program began. */
+struct changes {
+    unsigned long long loaded;
+    unsigned long long unloaded;
+};
+
+static int count_changes(struct dl_phdr_info *info, size_t size, void *to)
+{
+    struct changes *changes = to;
+    (void)size;
+    *changes = (struct changes){info->dlpi_adds, info->dlpi_subs};
+    return 1;
+}
+
+/* A call of dlclose(). */
+struct closing {
+    struct changes before;
+    uint64_t ticks;
+};
+
+static int look_again(struct dl_phdr_info *info, size_t size, void *of)
+{
+    const struct closing *closing = of;
+    (void)size;
+    if (info->dlpi_subs != closing->before.unloaded && agent_is_running())
+        ask_to_look(REQUEST_LOOK_AGAIN, closing->ticks);
+    return 1;
+}
+
+static unsigned long long looked_at; /* changes.loaded when the flusher looked last */
+
 EXPORT int dlclose(void *library)
 {
     static void *place;
     close_type *close = (close_type *)(uintptr_t)real_once(&place, "dlclose");
     if (!agent_is_running())
         return close(library);
-    struct changes before = {0}, after = {0};
-    dl_iterate_phdr(count_changes, &before);
-    if (__atomic_exchange_n(&looked_at, before.loaded, __ATOMIC_RELAXED) != before.loaded)
+    struct closing closing = {0};
+    dl_iterate_phdr(count_changes, &closing.before);
+    if (__atomic_load_n(&looked_at, __ATOMIC_ACQUIRE) != closing.before.loaded) {
         ask_to_look(REQUEST_LOOK, 0);
+        __atomic_store_n(&looked_at, closing.before.loaded, __ATOMIC_RELEASE);
+    }
     int status = close(library);
-    uint64_t ticks = clock_ticks();
-    dl_iterate_phdr(count_changes, &after);
-    if (after.unloaded != before.unloaded && agent_is_running())
-        ask_to_look(REQUEST_LOOK_AGAIN, ticks);
+    closing.ticks = clock_ticks();
+    dl_iterate_phdr(look_again, &closing);
     return status;
 }

@@ -96,7 +96,8 @@ static bool put_thread(struct drain *d, const struct roster_place *place, bool e
 
 bool drain_scan_modules(struct drain *d, uint64_t now_ticks)
 {
-    if (d->changing)
+    /* A module has to be announced before it may be gone. */
+    if (d->changing || !put_modules(d))
         return false;
     d->changing = modules_scan(&d->modules, now_ticks);
     for (size_t i = 0; i < d->roster->count && d->changing; i++) {
@@ -137,9 +138,10 @@ static const uint64_t *address_without_module(struct drain *d)
 
 /* New sites at addresses where no module is known: one may have been loaded. If not, code is being made in
  * memory, and the next such address is not worth looking at once. */
-static void look_for_modules(struct drain *d, uint64_t now_ns)
+static void look_for_modules(struct drain *d)
 {
-    if (now_ns < d->next_scan_ns || address_without_module(d) == NULL)
+    uint64_t now_ns = address_without_module(d) != NULL ? clock_monotonic_ns() : 0;
+    if (now_ns < d->next_scan_ns || now_ns == 0)
         return;
     if (drain_scan_modules(d, clock_ticks()) && address_without_module(d) != NULL)
         d->next_scan_ns = now_ns + SCAN_INTERVAL_NS;
@@ -163,6 +165,11 @@ static bool put_pending(struct drain *d)
         return false;
     if (place == NULL)
         return true;
+    if (!d->looked)
+        look_for_modules(d);
+    d->looked = true;
+    if (!put_modules(d))
+        return false;
     if (!place->announced && !put_thread(d, place, false))
         return false;
     place->announced = true;
@@ -188,7 +195,7 @@ static void take_batch(struct drain *d, struct roster_place *place, uint64_t hea
         encode_skip(&d->encoder, &place->thread, head);
     place->drained_ns = now_ns;
     d->batch = place;
-    look_for_modules(d, now_ns);
+    d->looked = false;
 }
 
 static bool is_due(const struct roster_place *place, uint64_t words, uint64_t now_ns)

@@ -23,6 +23,7 @@ struct drain {
     struct modules modules;
     uint64_t next_scan_ns; /* when unknown addresses may cause a scan again */
     bool changing; /* modules have gone: rings are drained up to their barriers, then these are forgotten */
+    bool looked;   /* for the modules that the batch's addresses are in */
     struct roster_place *batch; /* whose columns are in the encoder, not yet in the outbox */
 };
 

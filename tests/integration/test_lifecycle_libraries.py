@@ -12,6 +12,7 @@ from tests.integration.test_shape import logged, traced
 from tests.support.collector import Collector
 
 ROUNDS = 200
+PROGRAM = ("-O1", "-finstrument-functions", "-pthread")
 PLUGIN = ("-O1", "-finstrument-functions", "-shared", "-fPIC")
 CALLS = {"red": 15 + 3 + 5, "blue": 25 + 3 + 5}
 """Of inner(5) or inner(6), of the constructor's inner(2) and of the destructor's inner(3)."""
@@ -26,7 +27,7 @@ def plugins(build: Callable[..., Path]) -> tuple[Path, ...]:
 def test_calls_have_the_names_of_the_library_that_was_there(
     collector: Collector, build: Callable[..., Path], plugins: tuple[Path, ...]
 ) -> None:
-    program = build("plugins.c", "-O1", "-finstrument-functions")
+    program = build("plugins.c", *PROGRAM)
     pid, same_addresses = collector.run(program, str(ROUNDS), *plugins)
     # If they had not lain at the same address, there would be nothing to see here.
     assert int(same_addresses) == ROUNDS
@@ -39,10 +40,21 @@ def test_calls_have_the_names_of_the_library_that_was_there(
     assert collector.process(pid)["lost_events"] == 0
 
 
+def test_no_call_is_without_a_name_when_threads_load_and_unload_at_once(
+    collector: Collector, build: Callable[..., Path], plugins: tuple[Path, ...]
+) -> None:
+    threads = 3
+    pid, _ = collector.run(build("plugins.c", *PROGRAM), str(ROUNDS // 2), *plugins, str(threads))
+    calls = {function["function"]: function["calls"] for function in collector.report(pid)}
+    parts = {f"{name}_{part}" for name in CALLS for part in ("begin", "inner", "end")}
+    assert set(calls) == {"call", *parts}
+    assert calls["call"] == ROUNDS * threads
+
+
 def test_what_loads_and_unloads_a_library_is_the_caller_of_its_constructors(
     collector: Collector, build: Callable[..., Path], plugins: tuple[Path, ...]
 ) -> None:
-    pid, _ = collector.run(build("plugins.c", "-O1", "-finstrument-functions"), "3", *plugins)
+    pid, _ = collector.run(build("plugins.c", *PROGRAM), "3", *plugins)
     calls = collector.calls(pid)
     names = {call["call"]: call["function"] for call in calls}
     modules = {call["function"]: Path(call["module"]).name for call in calls}
