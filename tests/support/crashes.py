@@ -65,7 +65,7 @@ CRASHES = (
     Crash(
         "divide.c",
         "ratio",
-        r"SIGFPE: integer division by zero in ratio\(\) at divide.c:6, called from average",
+        r"SIGFPE: integer division by zero in ratio\(\) at divide.c:7, called from average",
     ),
     Crash(
         "aborts.c",
