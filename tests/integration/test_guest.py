@@ -89,8 +89,6 @@ def test_where_there_is_no_room_it_runs_untraced(
         ("nothing", 2 * CALLS),
         ("chroot", 3 * CALLS),
         ("closefrom", 2022 * CALLS),
-        # There is no room for the thread's ring: it goes untraced.
-        ("memory", 2 * CALLS),
     ],
 )
 def test_it_may_go_to_its_limits(
@@ -102,6 +100,24 @@ def test_it_may_go_to_its_limits(
     assert untraced.status == 42
     end = collector.wait_for_end(traced.pid)
     assert (end["state"], end["exit_code"], end["calls"]) == ("exited", 42, calls)
+
+
+def test_a_thread_without_room_for_its_ring_goes_untraced(
+    collector: Collector, build: Callable[..., Path]
+) -> None:
+    untraced, traced = both(collector, build("corners.c"), "memory")
+    assert (traced.output, traced.status, untraced.status) == (untraced.output, 42, 42)
+    assert traced.errors.startswith("calltrace: no memory for the calls of a thread")
+    assert traced.errors.count("\n") == 1
+    assert collector.wait_for_end(traced.pid)["calls"] == 2 * CALLS
+
+
+@pytest.mark.parametrize(("way", "status"), [("throw", -6), ("exit", 2), ("return", 3)])
+def test_threads_end_as_ever(collector: Collector, build: Callable[..., Path], way: str, status: int) -> None:
+    """Neither what leaves a thread's function, nor what ends it, is caught on the way."""
+    command = (build("throws.cpp", "-O1", "-finstrument-functions", "-pthread"), way)
+    untraced, traced = (run(collector, *command, traced=each) for each in (False, True))
+    assert (traced.output, traced.errors, traced.status) == (untraced.output, untraced.errors, status)
 
 
 def test_with_three_descriptors_it_runs_untraced(collector: Collector, build: Callable[..., Path]) -> None:
