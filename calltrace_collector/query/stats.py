@@ -76,13 +76,14 @@ def _decode(profile: bytes) -> Profile:
 def _groups(records: Sequence[FunctionRecord]) -> tuple[NDArray[np.intp], list[int]]:
     """Which numbers are the same function: the group of each number, and each group's first record.
 
-    A module that is unloaded and loaded again has its functions under new numbers.
+    A module that is unloaded and loaded again has its functions under new numbers. If it was built anew in
+    between, another one may be at the same place of the same file.
     """
     groups = np.zeros(max((record.number for record in records), default=-1) + 1, np.intp)
     members: list[int] = []
     group_of: dict[tuple[object, ...], int] = {}
     for position, record in enumerate(records):
-        key = (record.module, record.offset) if record.module is not None else (record.number,)
+        key = (record.module, record.offset, record.name) if record.module is not None else (record.number,)
         group = group_of.setdefault(key, len(members))
         if group == len(members):
             members.append(position)
