@@ -1,19 +1,21 @@
 """Reading the session directory that a process left behind.
 
 The layout is agent/record/layout.h's. The process that wrote it may have been killed between any two
-instructions, and its own bugs may have scribbled over it: nothing is believed before it is checked.
+instructions, and its own bugs may have scribbled over it: nothing is believed before it is checked. Files are
+read, never mapped: another program of the user may cut one off meanwhile.
 """
 
 from __future__ import annotations
 
 import fcntl
-import mmap
 import os
+import re
 import stat
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
@@ -21,23 +23,24 @@ from calltrace_collector.core.recovery import crc32c
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.model.process import ThreadInfo
 
-__all__ = ["RingTail", "SessionDirectory", "SessionHeader", "session_directories"]
+__all__ = ["RingTail", "SessionDirectory", "SessionHeader", "check_session_path", "session_directories"]
 
 _PAGE_BYTES = 4096
 _VERSION = 1
 
 _SESSION = struct.Struct("<QII16sQQIIQQQ112s")
 _SESSION_MAGIC = 0x3153534543415254
+_NAME_ID_BYTES = 8
 _SESSION_FILE_LIMIT = 1 << 20
 _EXITED = 1
 
 _RING = struct.Struct("<QIIQIIQQQ16sI")
 _RING_HEAD_OFFSET = 128
-_RING_DROPPED_OFFSET = 136
 _RING_TAIL_OFFSET = 192
 _DROPPED_LIMIT = (1 << 48) - 1
 _RING_MAGIC = 0x31474E4952435254
 _RING_LIMIT_WORDS = 1 << 24
+_RING_FILE_LIMIT = _PAGE_BYTES + 8 * _RING_LIMIT_WORDS
 _RING_STATES_IN_USE = (1, 2)
 _RING_ENDED = 2
 
@@ -99,6 +102,25 @@ class RingTail:
         )
 
 
+def check_session_path(path: str, session_id: bytes, pid: int) -> None:
+    """Refuses what no agent calls the directory of such a session, wherever its folder for them may be.
+
+    Raises:
+        ProtocolError: it is not an absolute path that ends in calltrace-UID/PID-ID.
+    """
+    parts = PurePosixPath(path).parts
+    if (
+        len(parts) < 3
+        or str(PurePosixPath(*parts)) != path
+        or parts[0] != "/"
+        or ".." in parts
+        or "\0" in path
+        or not re.fullmatch(r"calltrace-\d+", parts[-2])
+        or parts[-1] != f"{pid}-{session_id[:_NAME_ID_BYTES].hex()}"
+    ):
+        raise ProtocolError(f"the agent of process {pid} names a session directory that is not its own")
+
+
 def session_directories(shm_directory: Path) -> list[Path]:
     """Lists this user's session directories."""
     parent = shm_directory / f"calltrace-{os.geteuid()}"
@@ -116,6 +138,7 @@ class SessionDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._check_private(path.parent.lstat())
         self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS)
         try:
             self._check_private(os.fstat(self._fd))
@@ -128,43 +151,49 @@ class SessionDirectory:
         return ProtocolError(f"{self.path}: {what}; look at it, and remove it if nobody needs it")
 
     def _check_private(self, status: os.stat_result) -> None:
-        if status.st_uid != os.geteuid():
-            raise self._refuse("the session directory belongs to another user")
-        if status.st_mode & 0o022:
-            raise self._refuse("others can write to the session directory")
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            raise self._refuse("the session directory, or the one it is in, belongs to another user")
+        if status.st_mode & 0o077:
+            raise self._refuse("others may look into the session directory, or the one it is in")
+
+    def _check_file(self, name: str, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
+            raise self._refuse(f"{name} is not a file of this user's, or not only there")
 
     def _open(self, name: str, flags: int = os.O_RDONLY) -> int:
+        # Before it is opened, for that alone may do something where it is no file.
+        self._check_file(name, os.stat(name, dir_fd=self._fd, follow_symlinks=False))
         fd = os.open(name, flags | _NO_LINKS, dir_fd=self._fd)
-        status = os.fstat(fd)
-        if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid():
-            return fd
-        os.close(fd)
-        raise self._refuse(f"{name} is not a file of this user's")
+        try:
+            self._check_file(name, os.fstat(fd))
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
 
-    def _names(self) -> list[str]:
-        return os.listdir(self._fd)  # noqa: PTH208 -- pathlib does not list descriptors
-
-    def _map(self, name: str, limit_bytes: int) -> mmap.mmap | None:
-        """Maps a file for reading; None when there is none or it is empty."""
+    @contextmanager
+    def _reading(self, name: str, limit_bytes: int) -> Iterator[tuple[int, int]]:
+        """Opens a file: its descriptor and its size, which is 0 when there is none."""
         try:
             fd = self._open(name)
         except FileNotFoundError:
-            return None
+            yield -1, 0
+            return
         try:
             size = os.fstat(fd).st_size
             if size > limit_bytes:
                 raise self._refuse(f"{name} is larger than any agent makes it")
-            return mmap.mmap(fd, size, prot=mmap.PROT_READ) if size else None
+            yield fd, size
         finally:
             os.close(fd)
 
+    def _names(self) -> list[str]:
+        return os.listdir(self._fd)  # noqa: PTH208 -- pathlib does not list descriptors
+
     def file_bytes(self, name: str, limit_bytes: int) -> bytes | None:
         """Reads a file; None when there is none or it is empty."""
-        mapped = self._map(name, limit_bytes)
-        if mapped is None:
-            return None
-        with mapped:
-            return mapped[:]
+        with self._reading(name, limit_bytes) as (fd, size):
+            return os.pread(fd, size, 0) if size else None
 
     # --- the session file ---
 
@@ -217,31 +246,31 @@ class SessionDirectory:
 
     def messages(self, after: int) -> Iterator[tuple[int, bytes]]:
         """Yields (sequence number, AgentMessage) of all whole messages after a sequence number."""
-        outbox = self._map("outbox", _OUTBOX_LIMIT)
-        if outbox is None:
-            return
-        with outbox:
+        with self._reading("outbox", _OUTBOX_LIMIT) as (fd, size):
             segments = []
-            for base in range(0, len(outbox) - _SEGMENT_BYTES + 1, _SEGMENT_BYTES):
-                magic, first, last, end = _SEGMENT.unpack_from(outbox, base)
+            for base in range(0, size - _SEGMENT_BYTES + 1, _SEGMENT_BYTES):
+                header = os.pread(fd, _SEGMENT.size, base)
+                if len(header) < _SEGMENT.size:
+                    break  # cut off meanwhile
+                magic, first, last, end = _SEGMENT.unpack(header)
                 if magic == _SEGMENT_MAGIC and first != 0 and last > after:
                     segments.append((first, base, end))
             for _, base, end in sorted(segments):
                 if not _SEGMENT_HEADER_BYTES <= end <= _SEGMENT_BYTES:
                     raise self._refuse("the outbox is damaged")
-                yield from self._frames(outbox, base, base + end, after)
+                yield from self._frames(os.pread(fd, end, base), after)
 
-    def _frames(self, outbox: mmap.mmap, base: int, end: int, after: int) -> Iterator[tuple[int, bytes]]:
-        at = base + _SEGMENT_HEADER_BYTES
+    def _frames(self, segment: bytes, after: int) -> Iterator[tuple[int, bytes]]:
+        at, end = _SEGMENT_HEADER_BYTES, len(segment)
         while at < end:
             if end - at < _FRAME.size:
                 raise self._refuse("the outbox is damaged")
-            size, crc, sequence = _FRAME.unpack_from(outbox, at)
+            size, crc, sequence = _FRAME.unpack_from(segment, at)
             begin = at + _FRAME.size
             if size > end - begin:
                 raise self._refuse("the outbox is damaged")
             if sequence > after:
-                message = outbox[begin : begin + size]
+                message = segment[begin : begin + size]
                 if crc32c(sequence.to_bytes(8, "little") + message) != crc:
                     raise self._refuse(f"message {sequence} of the outbox is damaged")
                 yield sequence, message
@@ -249,53 +278,70 @@ class SessionDirectory:
 
     # --- the rings ---
 
-    def ring_tails(self) -> Iterator[RingTail]:
-        """Yields the rings of threads, in the order in which the threads began."""
-        tails = (self._ring_tail(name) for name in sorted(self._names()) if name.startswith("ring."))
-        yield from sorted((tail for tail in tails if tail is not None), key=lambda tail: tail.thread)
+    def rings(self) -> list[tuple[int, str]]:
+        """Lists the rings in use, in the order in which their threads began: (thread number, file name).
 
-    def _ring_tail(self, name: str) -> RingTail | None:
-        ring = self._map(name, _PAGE_BYTES + 8 * _RING_LIMIT_WORDS)
-        if ring is None:
-            return None
-        with ring:
-            if len(ring) < _PAGE_BYTES:
-                return None
-            magic, version, state, size_words, thread, tid, started, ended, stack_base, comm, creator_tid = (
-                _RING.unpack_from(ring)
-            )
-            if magic != _RING_MAGIC or version != _VERSION or state not in _RING_STATES_IN_USE:
-                return None
-            if size_words & (size_words - 1) or size_words * 8 + _PAGE_BYTES > len(ring) or not size_words:
-                raise self._refuse(f"{name} is damaged")
-            head = int.from_bytes(ring[_RING_HEAD_OFFSET : _RING_HEAD_OFFSET + 8], "little")
-            dropped = int.from_bytes(ring[_RING_DROPPED_OFFSET : _RING_DROPPED_OFFSET + 8], "little")
-            tail = int.from_bytes(ring[_RING_TAIL_OFFSET : _RING_TAIL_OFFSET + 8], "little")
-            if not 0 <= head - tail <= size_words:
-                raise self._refuse(f"{name} is damaged")
-            return RingTail(
-                thread=thread,
-                tid=tid,
-                name=comm.split(b"\0")[0].decode(errors="replace"),
-                started_ticks=started,
-                ended_ticks=ended if state == _RING_ENDED else 0,
-                stack_base=stack_base,
-                creator_tid=creator_tid,
-                head=head,
-                tail=tail,
-                dropped=min(dropped, _DROPPED_LIMIT),
-                size_words=size_words,
-                words=ring[_PAGE_BYTES : _PAGE_BYTES + size_words * 8],
-            )
+        What is no ring, or cannot be opened, is left out.
+        """
+        found = []
+        for name in self._names():
+            if not name.startswith("ring."):
+                continue
+            with suppress(OSError, ProtocolError), self._reading(name, _RING_FILE_LIMIT) as (fd, size):
+                header = os.pread(fd, _RING.size, 0) if size else b""
+                if len(header) < _RING.size:
+                    continue
+                magic, version, state, _, thread, *_ = _RING.unpack(header)
+                if magic == _RING_MAGIC and version == _VERSION and state in _RING_STATES_IN_USE:
+                    found.append((thread, name))
+        return sorted(found)
+
+    def ring(self, name: str) -> RingTail:
+        """Reads a ring that rings() has listed."""
+        with self._reading(name, _RING_FILE_LIMIT) as (fd, size):
+            page = os.pread(fd, _PAGE_BYTES, 0) if size else b""
+            if len(page) < _PAGE_BYTES:
+                raise self._refuse(f"{name} is cut off")
+            tail = self._ring_tail(name, page)
+            words = os.pread(fd, 8 * tail.size_words, _PAGE_BYTES)
+        if len(words) < 8 * tail.size_words:
+            raise self._refuse(f"{name} is cut off")
+        return replace(tail, words=words)
+
+    def _ring_tail(self, name: str, page: bytes) -> RingTail:
+        _, _, state, size_words, thread, tid, started, ended, stack_base, comm, creator_tid = (
+            _RING.unpack_from(page)
+        )
+        if not 0 < size_words <= _RING_LIMIT_WORDS or size_words & (size_words - 1):
+            raise self._refuse(f"{name} is damaged")
+        head, dropped = struct.unpack_from("<QQ", page, _RING_HEAD_OFFSET)
+        (tail,) = struct.unpack_from("<Q", page, _RING_TAIL_OFFSET)
+        if not 0 <= head - tail <= size_words:
+            raise self._refuse(f"{name} is damaged")
+        return RingTail(
+            thread=thread,
+            tid=tid,
+            name=comm.split(b"\0")[0].decode(errors="replace"),
+            started_ticks=started,
+            ended_ticks=ended if state == _RING_ENDED else 0,
+            stack_base=stack_base,
+            creator_tid=creator_tid,
+            head=head,
+            tail=tail,
+            dropped=min(dropped, _DROPPED_LIMIT),
+            size_words=size_words,
+            words=b"",
+        )
 
     # --- the end ---
 
     def remove(self) -> None:
-        """Removes the directory with the files that agents make in it."""
+        """Removes the files that agents make, and the directory unless there is something else in it."""
         for name in self._names():
             if name in ("outbox", "session", "crash") or name.startswith("ring."):
                 os.unlink(name, dir_fd=self._fd)
-        self.path.rmdir()
+        with suppress(OSError):
+            self.path.rmdir()
 
     def close(self) -> None:
         """Lets go of the directory, and of the lock."""

@@ -65,8 +65,8 @@ class Finisher:
                 if await self._in_worker(lambda: self._registry.end_if_over(opened)):
                     self._symbolizer.ask()
                     return
-            except CalltraceError as error:
-                self._on_message(error.message)
+            except (CalltraceError, OSError) as error:
+                self._on_message(str(error))
             await asyncio.sleep(wait_s)
             wait_s = min(wait_s * 2, LAST_LOOK_S)
 

@@ -7,10 +7,11 @@ in the directory and not yet taken is taken, the end is stored, the directory is
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,12 @@ from calltrace_collector.errors import CalltraceError, ProtocolError, StoreError
 from calltrace_collector.ingest.committer import Committer
 from calltrace_collector.ingest.crash_analyst import CrashAnalyst, CrashCase
 from calltrace_collector.ingest.crash_file import read_left_crash
-from calltrace_collector.ingest.directory import SessionDirectory, SessionHeader, session_directories
+from calltrace_collector.ingest.directory import (
+    SessionDirectory,
+    SessionHeader,
+    check_session_path,
+    session_directories,
+)
 from calltrace_collector.ingest.ending import ProcessWatch, end_from_wait_status
 from calltrace_collector.ingest.messages import read_message, read_process
 from calltrace_collector.ingest.session import IngestSession
@@ -29,6 +35,9 @@ from calltrace_collector.model.process import ProcessEnd, ProcessInfo, ProcessSt
 __all__ = ["FinishedImage", "OpenSession", "Registry"]
 
 
+LOOKS_BEFORE_COMPLAINT = 4
+"""An agent that is starting makes its session directory between two looks."""
+MAX_WAIT_STATUS = 0xFFFF
 REMEMBERED_PROCESSES = 4096
 """Processes that have ended of which something is remembered, for those who ask how they ended."""
 
@@ -96,6 +105,7 @@ class Registry:
         self._open: dict[bytes, OpenSession] = {}
         self._finished: dict[tuple[int, int], list[FinishedImage]] = {}
         self._wait_statuses: dict[tuple[int, int], int] = {}
+        self._unreadable: dict[str, int] = {}
 
     # --- opening ---
 
@@ -103,7 +113,7 @@ class Registry:
         """Finds the session of a process that is open, carried on from the store, or new.
 
         Raises:
-            ProtocolError: the process has ended, as far as the store knows.
+            ProtocolError: the process has ended, as far as the store knows, or says of itself what cannot be.
             StoreError: the store does not answer.
         """
         opened = self._find(info)
@@ -117,6 +127,8 @@ class Registry:
             known = self._open.get(info.session_id)
             if known is not None:
                 return known
+            if info.session_directory:
+                check_session_path(info.session_directory, info.session_id, info.pid)
             saved = self._sink.open_process(info)
             if saved.ended:
                 return None
@@ -179,31 +191,46 @@ class Registry:
         return True
 
     def _open_directory(self, opened: OpenSession) -> SessionDirectory | None:
+        """Opens a session's directory; one that is not as it should be is said, and left alone."""
         if opened.directory is None:
             return None
+        info = opened.session.info
         try:
-            return SessionDirectory(opened.directory)
+            directory = SessionDirectory(opened.directory)
+            with ExitStack() as stack:
+                stack.push(directory)
+                if directory.header().session_id != info.session_id:
+                    raise ProtocolError(f"{directory.path} is another session's")
+                stack.pop_all()
         except FileNotFoundError:
             return None
         except (OSError, ProtocolError) as error:
-            self._on_message(f"process {opened.session.info.pid}: {error}")
+            self._on_message(f"process {info.pid}: what it left behind is not read: {error}")
+            opened.directory = None
             return None
+        return directory
 
     def _recover(self, session: IngestSession, directory: SessionDirectory) -> SessionHeader | None:
         """Takes what the process left behind; what is damaged is said and left out."""
+
+        @contextmanager
+        def saying_damage() -> Iterator[None]:
+            try:
+                yield
+            except (OSError, ProtocolError) as error:
+                what = f"process {session.info.pid}: not all of its trace could be read"
+                self._on_message(f"{what}: {error}")
+
         header = None
-        try:
+        with saying_damage():
             header = directory.header()
-            if header.session_id != session.info.session_id:
-                raise ProtocolError(f"{directory.path} is another session's")
             for _, message in directory.messages(after=session.received):
                 session.receive(message)
-            rings = list(directory.ring_tails())
-            next_thread = 1 + max((ring.thread for ring in rings), default=-1)
-            for ring in rings:
-                session.receive_ring(ring, next_thread)
-        except ProtocolError as error:
-            self._on_message(f"process {session.info.pid}: not all of its trace could be read: {error}")
+        rings = directory.rings()
+        next_thread = 1 + max((thread for thread, _ in rings), default=-1)
+        for _, name in rings:
+            with saying_damage():
+                session.receive_ring(directory.ring(name), next_thread)
         return header
 
     def _recover_crash(self, session: IngestSession, directory: SessionDirectory) -> CrashCase | None:
@@ -254,6 +281,8 @@ class Registry:
                 if not self._is_mine(header.socket_path):
                     return
                 process = read_process(read_message(header.process).process)
+            if process.session_directory != str(path) or process.session_id != header.session_id:
+                raise ProtocolError(f"{path} does not say of itself what it is")
             opened = self._find(process)
             if opened is None:
                 _remove(path)
@@ -263,9 +292,16 @@ class Registry:
             return
         except StoreError:
             raise
-        except (OSError, CalltraceError):
-            # Half made by an agent that was killed while starting, or still being made.
-            return
+        except (OSError, CalltraceError) as error:
+            self._say_unreadable(path, error)
+
+    def _say_unreadable(self, path: Path, error: Exception) -> None:
+        """Says once that a directory cannot be read, unless it is only just being made."""
+        looks = self._unreadable.get(str(path), 0) + 1
+        self._unreadable[str(path)] = looks
+        _forget_oldest(self._unreadable)
+        if looks == LOOKS_BEFORE_COMPLAINT:
+            self._on_message(f"a session directory is not read: {error}")
 
     def _is_mine(self, socket_path: str) -> bool:
         return socket_path == self._socket_path or not _answers(socket_path)
@@ -273,7 +309,13 @@ class Registry:
     # --- what a parent knows ---
 
     def tell_wait_status(self, process: tuple[int, int], wait_status: int) -> None:
-        """Takes what the parent of a process (pid, start time) was told of its end."""
+        """Takes what the parent of a process (pid, start time) was told of its end.
+
+        Raises:
+            ProtocolError: it is no status of a process that has ended.
+        """
+        if wait_status > MAX_WAIT_STATUS or not (os.WIFEXITED(wait_status) or os.WIFSIGNALED(wait_status)):
+            raise ProtocolError(f"{wait_status} is no status of a process that has ended")
         with self._lock:
             self._wait_statuses[process] = wait_status
             _forget_oldest(self._wait_statuses)
@@ -323,7 +365,7 @@ def _crashed(end: ProcessEnd, crash: CrashCase | None) -> ProcessEnd:
     return ProcessEnd(ProcessState.CRASHED, None, crash.crash.record.signal, crash.crash.crashed_at_ns)
 
 
-def _forget_oldest(remembered: dict[tuple[int, int], Any]) -> None:
+def _forget_oldest(remembered: dict[Any, Any]) -> None:
     while len(remembered) > REMEMBERED_PROCESSES:
         del remembered[next(iter(remembered))]
 

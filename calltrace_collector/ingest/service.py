@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import grpc
 
 from calltrace_collector import wire
-from calltrace_collector.errors import ProtocolError, StoreError
+from calltrace_collector.errors import ProtocolError, StoreError, UnreachableError
 from calltrace_collector.ingest.committer import COMMIT_BYTES, Committer
 from calltrace_collector.ingest.finisher import Finisher
 from calltrace_collector.ingest.messages import read_message, read_process
@@ -96,14 +96,31 @@ class IngestService:
         except ProtocolError as error:
             self._on_message(f"refused a stream: {error.message}")
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
-        except StoreError as error:
+        except (StoreError, UnreachableError) as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, error.message)
         finally:
             self.open_streams -= 1
 
+    async def _unless_draining(self, waiting: Awaitable[_Result]) -> _Result:
+        """Waits for something that others do, but not when the collector ends.
+
+        Raises:
+            UnreachableError: it does.
+        """
+        result = asyncio.ensure_future(waiting)
+        draining = asyncio.create_task(self._draining.wait())
+        try:
+            await asyncio.wait((result, draining), return_when=asyncio.FIRST_COMPLETED)
+            if not result.done():
+                raise UnreachableError("the collector is ending")
+            return result.result()
+        finally:
+            result.cancel()
+            draining.cancel()
+
     async def _trace(self, messages: AsyncIterator[bytes], context: _Context) -> None:
         try:
-            first = read_message(await anext(aiter(messages), b""))
+            first = read_message(await self._unless_draining(anext(aiter(messages), b"")))
         except asyncio.CancelledError:
             self._finisher.unheard()
             raise
@@ -195,11 +212,15 @@ class IngestService:
 
     # --- Finish ---
 
-    async def finish(self, request: wire.FinishRequest, _context: _Context) -> wire.FinishResponse:
+    async def finish(self, request: wire.FinishRequest, context: _Context) -> wire.FinishResponse:
         """Answers when all of a process that has ended is stored and named."""
         self.open_streams += 1
         try:
-            return await self._finisher.finish(request)
+            return await self._unless_draining(self._finisher.finish(request))
+        except ProtocolError as error:
+            return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, error.message)
+        except UnreachableError as error:
+            return await context.abort(grpc.StatusCode.UNAVAILABLE, error.message)
         finally:
             self.open_streams -= 1
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from calltrace_collector import wire
+from calltrace_collector.errors import ProtocolError
 from calltrace_collector.ingest.committer import Committer
 from calltrace_collector.ingest.crash_analyst import CrashAnalyst
 from calltrace_collector.ingest.registry import OpenSession, Registry
@@ -20,7 +21,7 @@ from calltrace_collector.model.process import ModuleInfo, ProcessEnd, ProcessInf
 from tests.support.crash_files import leave_crash
 from tests.support.crash_samples import crash_analysis, crash_message
 from tests.unit.ingest.builders import MemorySink, process_info, process_message
-from tests.unit.ingest.test_directory import session_file
+from tests.unit.ingest.test_directory import ring, session_file
 
 NOBODYS_PID = (1 << 22) - 1
 """The kernel's largest, which no process has, for it begins anew long before."""
@@ -73,8 +74,9 @@ def collector(tmp_path: Path) -> Iterator[Collector]:
 @pytest.fixture
 def info(tmp_path: Path) -> ProcessInfo:
     """A process that is gone, and its session directory."""
-    folder = tmp_path / f"calltrace-{os.geteuid()}" / "1234-abc"
-    folder.mkdir(mode=0o700, parents=True)
+    folder = tmp_path / f"calltrace-{os.geteuid()}" / f"{NOBODYS_PID}-{bytes(range(8)).hex()}"
+    folder.parent.mkdir(mode=0o700)
+    folder.mkdir(mode=0o700)
     (folder / "session").write_bytes(session_file())
     return replace(process_info(), pid=NOBODYS_PID, session_directory=str(folder))
 
@@ -153,7 +155,9 @@ def test_the_directory_of_a_session_that_is_stored_is_removed(
     collector: Collector, info: ProcessInfo
 ) -> None:
     folder = Path(info.session_directory)
-    message = wire.AgentMessage(process=process_message()).SerializeToString()
+    process = process_message()
+    process.pid, process.session_directory = info.pid, info.session_directory
+    message = wire.AgentMessage(process=process).SerializeToString()
     (folder / "session").write_bytes(session_file(message))
     collector.sink.saved = replace(collector.sink.saved, ended=True)
     collector.registry.adopt_left_behind()
@@ -165,3 +169,47 @@ def test_no_crash(collector: Collector, info: ProcessInfo) -> None:
     assert collector.registry.end_if_over(collector.open(info))
     assert collector.end().crash is None
     assert collector.said == []
+
+
+def test_the_directory_of_another_session_is_left_alone(collector: Collector, info: ProcessInfo) -> None:
+    folder = Path(info.session_directory)
+    another = bytearray((folder / "session").read_bytes())
+    another[16 + 15] ^= 1  # the session id's last byte, which is not in the directory's name
+    (folder / "session").write_bytes(another)
+    opened = collector.open(info)
+    assert collector.registry.end_if_over(opened)
+    assert [line for line in collector.said if "another session's" in line] == collector.said != []
+    assert (folder / "session").read_bytes() == another
+
+
+def test_a_directory_that_cannot_be_read_is_said_once(collector: Collector, info: ProcessInfo) -> None:
+    (Path(info.session_directory) / "session").write_bytes(b"")
+    for _ in range(10):
+        collector.registry.adopt_left_behind()
+    assert len(collector.said) == 1
+    assert "was not written to its end" in collector.said[0]
+
+
+def test_a_damaged_ring_does_not_keep_the_others_from_being_read(
+    collector: Collector, info: ProcessInfo
+) -> None:
+    folder = Path(info.session_directory)
+    (folder / "ring.0").write_bytes(ring(thread=0, head=100, tail=0))
+    (folder / "ring.1").write_bytes(ring(thread=1, head=0, tail=0))
+    (folder / "ring.2").symlink_to(folder / "ring.1")
+    assert collector.registry.end_if_over(collector.open(info))
+    assert [thread.number for thread in collector.end().threads] == [1]
+    assert len(collector.said) == 1
+    assert "ring.0 is damaged" in collector.said[0]
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("status", [0x7F, 0x137F, 0xFFFF, 1 << 16, (1 << 32) - 1])
+def test_what_is_no_end_of_a_process_is_refused(collector: Collector, status: int) -> None:
+    with pytest.raises(ProtocolError, match="no status"):
+        collector.registry.tell_wait_status((1, 1), status)
+
+
+def test_a_session_directory_of_another_name_is_refused(collector: Collector, info: ProcessInfo) -> None:
+    with pytest.raises(ProtocolError, match="not its own"):
+        collector.open(replace(info, session_directory="/etc"))
