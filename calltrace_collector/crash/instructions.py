@@ -17,6 +17,9 @@ SHORT_CODE_BYTES = 8
 SIGRETURN = bytes.fromhex("48c7c00f0000000f05")
 """mov $15, %rax; syscall: where signal handlers return to."""
 
+UNDEFINED = b"\x0f\x0b"
+"""ud2: what compilers put where execution must not come, and what __builtin_trap() is."""
+
 _ENDBR64 = b"\xf3\x0f\x1e\xfa"
 _PUSH_FRAME_POINTER = b"\x55"
 _SET_FRAME_POINTER = (b"\x48\x89\xe5", b"\x48\x8b\xec")

@@ -7,7 +7,9 @@ import signal
 from collections.abc import Sequence
 
 from calltrace_collector.crash import signals, where
+from calltrace_collector.crash.codeframes import IP
 from calltrace_collector.crash.fault import Fault, division_by_zero
+from calltrace_collector.crash.instructions import UNDEFINED
 from calltrace_collector.crash.space import AddressSpace
 from calltrace_collector.model.crash import CrashFrame, CrashRecord
 from calltrace_collector.symbols.demangle import demangle
@@ -60,8 +62,8 @@ def _access(fault: Fault, frames: Sequence[CrashFrame]) -> str:
 def _abort(record: CrashRecord, frames: Sequence[CrashFrame]) -> str:
     place = where.in_program(frames)
     if record.exception is not None:
-        (type_name,) = demangle([f"_Z{record.exception.type_name}"])
-        type_name = type_name.removeprefix("_Z")
+        (typeinfo,) = demangle([f"_ZTI{record.exception.type_name}"])
+        type_name = typeinfo.removeprefix("_ZTI").removeprefix("typeinfo for ")
         what = f": {_quoted(record.exception.what)}" if record.exception.what is not None else ""
         verbs = (verb for frame in frames if (verb := _THROWS.get(frame.function or "")))
         thrown = next(verbs, "")
@@ -90,9 +92,16 @@ def _other(record: CrashRecord, space: AddressSpace) -> str:
         return (
             f"system call {record.registers[0] & 0xFFFFFFFF} {signals.code_of(record.signal, record.code)[1]}"
         )
+    if record.signal == signal.SIGILL and _code(record, space).startswith(UNDEFINED):
+        return "trap instruction (ud2)"
     if record.signal == signal.SIGTRAP and record.code == signals.SI_KERNEL:
         return "breakpoint instruction"
     return signals.code_of(record.signal, record.code)[1] or f"code {record.code}"
+
+
+def _code(record: CrashRecord, space: AddressSpace) -> bytes:
+    """Returns the first bytes of the instruction that the signal struck at."""
+    return space.read_some(record.registers[IP], len(UNDEFINED)) if record.registers else b""
 
 
 def _sent(record: CrashRecord) -> str:

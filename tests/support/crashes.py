@@ -107,7 +107,7 @@ CRASHES = (
         "constructor.c", "after_main", r"called from after_main\(\) at constructor.c:", arguments=("late",)
     ),
     Crash("array.c", "fill", r"in fill\(\) at array.c:9, called from use\(\) at array.c:16"),
-    Crash("trap.c", "choose", r"SIGILL: .* in choose\(\) at trap.c:7, called from main\(\) at trap.c:14"),
+    Crash("trap.c", "choose", r"SIGILL: trap instruction .ud2. in choose\(\) at trap.c:7, called from main\(\) at trap.c:14"),
     Crash("bus.c", "peek", r"SIGBUS: .* in peek\(\) at bus.c:8, called from main\(\) at bus.c:16"),
     Crash(
         "no_frames.c", "begin", r"in at_entry\(\) at no_frames.S:\d+, called from thr", also=("no_frames.S",)
