@@ -31,7 +31,7 @@ _HAS_THREAD, _HAS_FXSAVE, _HANDLED, _HAS_TYPE, _HAS_WHAT = (1 << bit for bit in 
 _FILE = struct.Struct("<QIIQII")
 _FILE_MAGIC = 0x3148534152435254
 _FILE_VERSION = 1
-_FILE_LIMIT = 64 << 20
+_FILE_LIMIT = 16 << 20
 _CHECKED_FROM, _CHECKED_TO = 8, 24
 
 NO_FILE = "the process was gone before its memory was written down"
