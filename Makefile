@@ -18,7 +18,7 @@ PYTHON_FILES := $(wildcard calltrace_collector migrations proto tests bench)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test lint format proto bench sanitize fuzz clean system
+.PHONY: help build demo test lint format proto bench sanitize soak fuzz clean system
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -100,6 +100,11 @@ sanitize-%: build
 	@# pytest would keep to itself what a sanitizer writes before it ends the process.
 	$(SANITIZED_PYTHON) -m pytest --capture=sys tests/unit/core
 	$(BIN)/python -m tests.sanitized.trace_programs $* build/sanitize-$*
+
+# For SECONDS or ROUNDS, from SEED on, only TESTS, and with LONG=1 the long form of each.
+soak: build ## Kill, stop and fill things for as long as SECONDS=... says (or ROUNDS, LONG=1)
+	$(BIN)/python -m tests.faults.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(LONG),--long) $(TESTS)
 
 FUZZ_SECONDS ?= 60
 
