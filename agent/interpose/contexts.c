@@ -7,6 +7,7 @@
 #include <ucontext.h>
 
 #include "agent/interpose/real.h"
+#include "agent/life/crash.h"
 #include "agent/record/record.h"
 
 #define STACK_POINTER() ((uint64_t)(uintptr_t)__builtin_dwarf_cfa())
@@ -73,5 +74,6 @@ EXPORT int setcontext(const ucontext_t *to)
 {
     set_function *set = (set_function *)real_once(&real_setcontext, "setcontext");
     note_switch(to, STACK_POINTER());
+    crash_jump((uint64_t)to->uc_mcontext.gregs[REG_RSP]);
     return set(to);
 }

@@ -11,8 +11,7 @@
 
 static _Thread_local void *given; /* what this thread, or the one that forked it, was given; NULL: nothing */
 
-/* What the kernel would tell a handler of a thread that has none: 0, and SS_DISABLE once it has given one up.
- */
+/* What the kernel would tell a handler of a thread that has none: 0, or SS_DISABLE once it has given one up. */
 static _Thread_local int flags_of_none;
 
 void *altstack_make(void)
@@ -44,6 +43,8 @@ void altstack_give(void *stack)
     if (stack == NULL || set(NULL, &now) < 0 || (now.ss_flags & SS_DISABLE) == 0)
         return;
     given = stack;
+    if (sys_call3(SYS_gettid, 0, 0, 0) != sys_call3(SYS_getpid, 0, 0, 0))
+        flags_of_none = SS_DISABLE; /* of a new thread; a new image of a process has 0 */
     now = ours();
     if (set(&now, NULL) < 0)
         given = NULL;

@@ -241,6 +241,9 @@ HANDLERS = {
     "jump": None,
     "jump_from_altstack": None,
     "jump_then_abort": (signal.SIGABRT, SI_TKILL, False),
+    "set_context": None,
+    "end_thread": None,
+    "exit_elsewhere": (signal.SIGSEGV, ACCERR, True),
     "mend": None,
     "default_and_return": (signal.SIGSEGV, ACCERR, False),
     "default_and_raise": (signal.SIGSEGV, ACCERR, True),
@@ -319,7 +322,14 @@ def test_an_exception_that_nobody_catches(absent: Absent, throws: Path, case: st
 @pytest.fixture(scope="module")
 def throws(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("throws") / "throws"
-    return compile_cxx([Path("tests/fixtures/crash_throws.cpp")], output, FLAGS)
+    flags = (*FLAGS, "-fnon-call-exceptions")  # a fault may throw, by way of its handler
+    return compile_cxx([Path("tests/fixtures/crash_throws.cpp")], output, flags)
+
+
+def test_an_exception_out_of_a_handler_ends_the_crash(absent: Absent, throws: Path) -> None:
+    ended, session = run_traced(absent, throws, "out_of_handler")
+    assert (ended.status, ended.output) == (0, b"went on after 50 faults\n")
+    assert read_crash(session) is None
 
 
 @pytest.mark.parametrize("cause", ["null_read", "divide", "aborting", "in_libc"])
