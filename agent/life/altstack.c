@@ -11,7 +11,7 @@
 
 static _Thread_local void *given; /* what this thread, or the one that forked it, was given; NULL: nothing */
 
-/* What the kernel would tell a handler of a thread that has none: 0, or SS_DISABLE once it has given one up. */
+/* What the kernel tells a handler of a thread that has none: 0, or SS_DISABLE once it has given one up. */
 static _Thread_local int flags_of_none;
 
 void *altstack_make(void)
