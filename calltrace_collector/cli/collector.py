@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -36,6 +37,8 @@ def collector() -> None:
 
 def main() -> NoReturn:
     """Runs the program with the arguments of the command line."""
+    # gRPC writes what peers send to stderr as it comes, whatever that does to a terminal.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     sys.exit(run(collector, NAME, sys.argv[1:]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -77,8 +78,16 @@ def serve(
         UsageError: the socket cannot be used.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _allow_many_descriptors()
     with private_socket(options.socket):
         asyncio.run(_Server(options, sink, analyzer, on_message).run())
+
+
+def _allow_many_descriptors() -> None:
+    """Each traced process takes a few, and the limit that one starts with is for programs that use select."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Server:
