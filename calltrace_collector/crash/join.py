@@ -71,10 +71,10 @@ def find_function(group: Group, call: OpenCall, names: FrameNames, first: int) -
             and frame.address - frame.function_offset == call.function_address
         ):
             return number
-        if known is None or frame.linkage_name is None:
+        if known is None or known[0] != frame.module:
             continue
-        path, symbol = known
-        if path == frame.module and plain_name(frame.linkage_name) == plain_name(symbol.linkage_name):
+        # Demangled, for of a constructor's variants that are one function each has a linkage name.
+        if frame.function is not None and frame.function == plain_name(known[1].name):
             return number
     return None
 

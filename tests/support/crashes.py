@@ -55,12 +55,12 @@ CRASHES = (
     Crash(
         "wild_strlen.c",
         "measure",
-        r"address 0x10 \(NULL page\) in .*strlen.*, called from measure\(\) at wild",
+        r"address 0x10 \(NULL page\) in (.*strlen.*|libc\S* at .*), called from measure\(\) at wild",
     ),
     Crash(
         "wild_memcpy.c",
         "store",
-        r"wild_memcpy\S*, r--p\) in .*mem\w+\(\) of \S+, called from store\(\) at wild",
+        r"wild_memcpy\S*, r--p\) in (.*mem\w+\(\) of \S+|libc\S* at .*), called from store\(\) at wild",
     ),
     Crash(
         "divide.c",
@@ -107,7 +107,11 @@ CRASHES = (
         "constructor.c", "after_main", r"called from after_main\(\) at constructor.c:", arguments=("late",)
     ),
     Crash("array.c", "fill", r"in fill\(\) at array.c:9, called from use\(\) at array.c:16"),
-    Crash("trap.c", "choose", r"SIGILL: trap instruction .ud2. in choose\(\) at trap.c:7, called from main\(\) at trap.c:14"),
+    Crash(
+        "trap.c",
+        "choose",
+        r"SIGILL: trap instruction .ud2. in choose\(\) at trap.c:7, called from main\(\) at trap.c:14",
+    ),
     Crash("bus.c", "peek", r"SIGBUS: .* in peek\(\) at bus.c:8, called from main\(\) at bus.c:16"),
     Crash(
         "no_frames.c", "begin", r"in at_entry\(\) at no_frames.S:\d+, called from thr", also=("no_frames.S",)
