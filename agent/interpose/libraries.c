@@ -2,8 +2,9 @@
  * dlclose(): before a library goes, the flusher gets to know it, if it has not yet; and after it has gone,
  * where its events end in each ring. Whatever is loaded at its addresses next so gets its own names.
  *
- * The flusher looks again while dl_iterate_phdr() keeps other threads from finishing a dlopen(): what they
- * load has not run yet. Only a thread that was already done by then is not seen apart.
+ * In between, rings are drained only where they must. When the flusher then finds another library in the
+ * place of the one that went, for another thread was quick, it does not know whose the events are, and names
+ * neither.
  */
 #include <link.h>
 
@@ -65,8 +66,10 @@ EXPORT int dlclose(void *library)
         ask_to_look(REQUEST_LOOK, 0);
         __atomic_store_n(&looked_at, closing.before.loaded, __ATOMIC_RELEASE);
     }
+    __atomic_fetch_add(&agent.closing, 1, __ATOMIC_SEQ_CST);
     int status = close(library);
     closing.ticks = clock_ticks();
     dl_iterate_phdr(look_again, &closing);
+    __atomic_fetch_sub(&agent.closing, 1, __ATOMIC_SEQ_CST);
     return status;
 }

@@ -120,6 +120,7 @@ static void forget_parent(void)
     agent.flusher_ready = 0;
     agent.flusher_calls = 0;
     agent.flusher_sleeps = 0;
+    agent.closing = 0;
     agent.requests = NULL;
     agent.finish = 0;
     agent.finished = 0;

@@ -41,7 +41,7 @@ struct agent {
     uint8_t session_id[SESSION_ID_BYTES];
     uint8_t parent_session_id[SESSION_ID_BYTES];
     bool has_parent_session;
-    struct fork_point fork; /* where in the parent session this process was forked */
+    struct fork_point fork;     /* where in the parent session this process was forked */
     uint64_t main_stack_top;    /* where main's thread's stack begins; 0: not known */
     unsigned long affinity[16]; /* processors that the process was allowed to use when it was loaded */
 
@@ -49,6 +49,7 @@ struct agent {
     uint32_t flusher_ready;          /* futex: 0, then 1 (running) or 2 (failed, see message) */
     uint32_t flusher_calls;          /* futex: goes up with every wake-up call */
     uint32_t flusher_sleeps;         /* the flusher waits for flusher_calls to change */
+    uint32_t closing;                /* libraries are being unloaded just now, by so many threads */
     struct attach_request *requests; /* threads that want a ring, newest first */
     uint32_t finish;                 /* 1: the process exits, with exit_code */
     int exit_code;

@@ -177,16 +177,6 @@ static void consider(struct modules *m, const struct mapping *mapping, uint64_t 
     memcpy(module->path, mapping->path, sizeof module->path);
 }
 
-/* Those mapped where a module was that has gone. */
-static void hold_successors(struct modules *m, const struct module *gone)
-{
-    for (size_t i = 0; i < m->count; i++) {
-        struct module *module = &m->list[i];
-        if (is_there(module) && module->announce && module->start < gone->end && module->end > gone->start)
-            module->held = true;
-    }
-}
-
 bool modules_scan(struct modules *m, uint64_t now_ticks)
 {
     struct maps_reader reader;
@@ -208,11 +198,41 @@ bool modules_scan(struct modules *m, uint64_t now_ticks)
             continue;
         module->unloaded_ticks = now_ticks;
         module->announce = module->held = true;
-        hold_successors(m, module);
         gone = true;
     }
     m->covered_start = m->covered_end = 0;
     return gone;
+}
+
+/* Holds the modules found where this one was instead of it. */
+static void give_place(struct modules *m, struct module *gone)
+{
+    gone->held = false;
+    for (size_t i = 0; i < m->count; i++) {
+        struct module *module = &m->list[i];
+        if (is_there(module) && module->announce && module->start < gone->end && module->end > gone->start)
+            module->held = true;
+    }
+}
+
+bool modules_replaced(struct modules *m)
+{
+    struct maps_reader reader;
+    struct mapping mapping;
+    bool any = false;
+    if (maps_begin(&reader, m->maps_fd) < 0)
+        return false;
+    while (maps_next(&reader, &mapping) > 0) {
+        for (size_t i = 0; i < m->count; i++) {
+            struct module *module = &m->list[i];
+            bool gone = module->held && module->unloaded_ticks != 0;
+            if (!gone || mapping.start >= module->end || mapping.end <= module->start)
+                continue;
+            give_place(m, module);
+            any = true;
+        }
+    }
+    return any;
 }
 
 void modules_release(struct modules *m)

@@ -51,10 +51,13 @@ int modules_open(struct modules *modules);
 
 /* Looks what is mapped now; `now_ticks` is 0 the first time. Changed modules have `announce` set.
  *
- * Returns whether a module has gone, so that addresses may mean other code than before. Such modules, and
- * those that took their places, are held: what was recorded until now is theirs that are gone. No scan may
- * follow before modules_release(). */
+ * Returns whether a module has gone, so that addresses may mean other code than before. Such a module is
+ * held, for what was recorded until now is its own. No scan may follow before modules_release(). */
 bool modules_scan(struct modules *modules, uint64_t now_ticks);
+
+/* Asked after a scan that returned true: whether anything is mapped already where a module was. Then nobody
+ * knows whose the code is that ran there in between, and it is the others that are held. */
+bool modules_replaced(struct modules *modules);
 
 /* All that was recorded before the scan has been encoded. */
 void modules_release(struct modules *modules);

@@ -100,10 +100,15 @@ bool drain_scan_modules(struct drain *d, uint64_t now_ticks)
     if (d->changing || !put_modules(d))
         return false;
     d->changing = modules_scan(&d->modules, now_ticks);
-    for (size_t i = 0; i < d->roster->count && d->changing; i++) {
+    if (!d->changing)
+        return true;
+    for (size_t i = 0; i < d->roster->count; i++) {
         struct roster_place *place = &d->roster->places[i];
         place->barrier = __atomic_load_n(&place->ring->head, __ATOMIC_ACQUIRE);
     }
+    d->unsure = modules_replaced(&d->modules);
+    if (d->unsure)
+        sites_forget(&d->encoder.sites, 0, UINT64_MAX);
     return true;
 }
 
@@ -123,6 +128,8 @@ static bool finish_change(struct drain *d)
         if (module->held && module->unloaded_ticks != 0)
             sites_forget(&d->encoder.sites, module->start, module->end);
     }
+    if (d->unsure)
+        sites_forget(&d->encoder.sites, 0, UINT64_MAX);
     modules_release(&d->modules);
     d->changing = false;
     return true;
@@ -239,6 +246,10 @@ static bool drain_ring(struct drain *d, struct roster_place *place, uint64_t now
     if (d->changing && head > place->barrier)
         head = place->barrier;
     uint64_t words = head - place->thread.position;
+    /* Asked after the head was read: what comes before it was then recorded before. */
+    bool paused = __atomic_load_n(d->closing, __ATOMIC_SEQ_CST) != 0 && !d->changing;
+    if (paused && !everything && words < RING_WORDS / 2)
+        return false;
     if (words == 0 || !(everything || d->changing || is_due(place, words, now_ns)))
         return false;
     take_batch(d, place, head, now_ns);

@@ -21,8 +21,10 @@ struct drain {
     struct roster *roster;
     struct encoder encoder;
     struct modules modules;
-    uint64_t next_scan_ns; /* when unknown addresses may cause a scan again */
+    uint64_t next_scan_ns;   /* when unknown addresses may cause a scan again */
+    const uint32_t *closing; /* not 0 while libraries are being unloaded: nothing is drained that can wait */
     bool changing; /* modules have gone: rings are drained up to their barriers, then these are forgotten */
+    bool unsure;   /* what was recorded where they were may be another one's */
     bool looked;   /* for the modules that the batch's addresses are in */
     struct roster_place *batch; /* whose columns are in the encoder, not yet in the outbox */
 };

@@ -111,6 +111,7 @@ static int open_session(struct flusher *f)
         status = roster_open(&f->roster, f->session.directory);
     if (status == 0)
         status = drain_open(&f->drain, &f->outbox, &f->roster, agent.config.max_depth);
+    f->drain.closing = &agent.closing;
     if (status == 0)
         status = crash_report_open(&f->crash_report, &f->session, &f->roster, &f->drain.modules);
     if (status < 0) {

@@ -59,6 +59,7 @@ class IngestSession:
         self._lock = threading.Lock()
         self._trace = Trace()
         self._addresses = AddressMap()
+        self._unplaced: set[int] = set()
         self._threads: dict[int, ThreadInfo] = {}
         self._exports: dict[int, ThreadExport] = {}
         self._received = saved.sequence
@@ -80,6 +81,7 @@ class IngestSession:
             self._addresses.put(module)
         restore_sites(self._trace, saved.sites)
         self._sites_taken = len(saved.sites)
+        self._unplaced |= {site.function_address for site in saved.sites if site.function_place is None}
         if any(module.unloaded_ticks for module in saved.modules):
             self._trace.forget_addresses()
         for thread in saved.threads:
@@ -252,7 +254,10 @@ class IngestSession:
         """Places the new sites, while the modules are those that they were seen in."""
         if self._trace.site_count == self._sites_taken:
             return
-        self._pending.sites.extend(export_sites(self._trace, self._sites_taken, self._addresses))
+        for site in export_sites(self._trace, self._sites_taken, self._addresses):
+            self._pending.sites.append(site)
+            if site.function_place is None:
+                self._unplaced.add(site.function_address)
         self._sites_taken = self._trace.site_count
 
     def _take(self, message: wire.AgentMessage) -> None:
@@ -274,8 +279,11 @@ class IngestSession:
             raise ProtocolError(
                 f"the agent of process {self.info.pid} told of more than {MAX_MODULES} modules"
             )
-        if self._addresses.put(module):
+        gone = self._addresses.put(module)
+        # What was at an address before the module, nobody knows: it is not the module's.
+        if gone or any(self._addresses.place(address) for address in self._unplaced):
             self._trace.forget_addresses()
+            self._unplaced.clear()
         self._pending.modules.append(module)
 
     def _take_thread(self, thread: ThreadInfo) -> None:

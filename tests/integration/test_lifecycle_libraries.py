@@ -40,15 +40,24 @@ def test_calls_have_the_names_of_the_library_that_was_there(
     assert collector.process(pid)["lost_events"] == 0
 
 
-def test_no_call_is_without_a_name_when_threads_load_and_unload_at_once(
+def test_no_call_has_another_librarys_name_when_threads_load_and_unload_at_once(
     collector: Collector, build: Callable[..., Path], plugins: tuple[Path, ...]
 ) -> None:
     threads = 3
     pid, _ = collector.run(build("plugins.c", *PROGRAM), str(ROUNDS // 2), *plugins, str(threads))
-    calls = {function["function"]: function["calls"] for function in collector.report(pid)}
-    parts = {f"{name}_{part}" for name in CALLS for part in ("begin", "inner", "end")}
-    assert set(calls) == {"call", *parts}
-    assert calls["call"] == ROUNDS * threads
+    calls = collector.calls(pid)
+    # The library's name, as the size of the tree below a call of inner() by plugin_run() tells it.
+    names = dict(zip((15, 25), CALLS, strict=True))
+    sizes: Counter[int] = Counter()
+    for call in reversed(calls):
+        sizes[call["call"]] += 1
+        sizes[call["parent"]] += sizes[call["call"]]
+    runs = [call for call in calls if call["depth"] == 1 and sizes[call["call"]] in names]
+    assert len(runs) == ROUNDS * threads
+    named = [call for call in runs if not call["function"].startswith("0x")]
+    assert all(call["function"] == f"{names[sizes[call['call']]]}_inner" for call in named)
+    # Where one took the other's place at the moment that it went, nobody can know; that is rare even here.
+    assert len(named) >= 0.8 * len(runs)
 
 
 def test_what_loads_and_unloads_a_library_is_the_caller_of_its_constructors(
