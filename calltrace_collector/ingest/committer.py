@@ -87,6 +87,9 @@ class Committer:
         Raises:
             StoreError: the committer was stopped before the store took it.
         """
+        if session.is_given_up:
+            self._sink.commit([Commit(session.process, 0, end=end)])
+            return
         with self._wake:
             self._ends[session] = end
             self._urgent = True
@@ -140,13 +143,16 @@ class Committer:
         taken, self._taken = self._taken, []
         for session, commit in taken:
             self._on_committed(session, commit)
-        with self._wake:
-            for session, commit in taken:
-                if commit.end is not None:
-                    self._sessions.discard(session)
-                    self._ends.pop(session, None)
-            self._wake.notify_all()
+            self._forget_if_ended(session, commit)
         return True
+
+    def _forget_if_ended(self, session: IngestSession, commit: Commit) -> None:
+        if commit.end is None:
+            return
+        with self._wake:
+            self._sessions.discard(session)
+            self._ends.pop(session, None)
+            self._wake.notify_all()
 
     def _store(self) -> bool:
         if not self._taken:
@@ -158,7 +164,35 @@ class Committer:
                 self._on_message(f"{error.message}; traced programs wait, nothing is lost, trying again")
             self._refused = True
             return False
+        except Exception:  # noqa: BLE001 -- whatever it is, it must not end the thread that serves everybody
+            return self._store_one_by_one()
         if self._refused:
             self._on_message("the database works again")
         self._refused = False
         return True
+
+    def _store_one_by_one(self) -> bool:
+        """Gives up the session whose commit no store can take, so that those of others are stored."""
+        while self._taken:
+            session, commit = self._taken[0]
+            try:
+                if not session.is_given_up:
+                    self._sink.commit([commit])
+            except StoreError:
+                return False  # in the next round
+            except Exception as error:  # noqa: BLE001
+                self._give_up(session, error)
+            else:
+                self._on_committed(session, commit)
+                self._forget_if_ended(session, commit)
+            del self._taken[0]
+        return True
+
+    def _give_up(self, session: IngestSession, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}"
+        self._on_message(f"process {session.info.pid}: its trace cannot be stored and ends here: {reason}")
+        session.give_up(reason)
+        with self._wake:
+            self._sessions.discard(session)
+            self._ends.pop(session, None)
+            self._wake.notify_all()

@@ -191,7 +191,10 @@ class IngestService:
 
         A store that refuses is not waited for: the agent keeps what is not acknowledged.
         """
-        while stream.opened.committed < stream.opened.session.received and not self._committer.is_refused:
+        session = stream.opened.session
+        while stream.opened.committed < session.received:
+            if self._committer.is_refused or session.is_given_up:
+                break
             stream.grew.clear()
             self._committer.hurry()
             await stream.grew.wait()

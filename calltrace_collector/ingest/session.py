@@ -71,6 +71,7 @@ class IngestSession:
         self._first_reading = self._last_reading = info.clock
         self._goodbye: wire.Goodbye | None = None
         self._changed = False
+        self._given_up: str | None = None
         self._restore(saved)
         if saved.sequence == 0:
             self._pending.clocks.append(info.clock)
@@ -90,7 +91,8 @@ class IngestSession:
                 self._trace.set_owner(thread.number, thread.stack_of)
         for progress in saved.progress:
             thread = self._threads[progress.thread]
-            restore_thread(self._trace, progress, thread.stack_base, saved)
+            if progress.thread in saved.profiles:  # else it is known, but nothing of what it did
+                restore_thread(self._trace, progress, thread.stack_base, saved)
             if thread.ended_ticks:
                 self._forget(thread.number)
 
@@ -130,6 +132,15 @@ class IngestSession:
         """Whether the process has said that it ends."""
         return self._goodbye is not None
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the store could not take it."""
+        return self._given_up is not None
+
+    def give_up(self, reason: str) -> None:
+        """Refuses all that comes from now on: what was taken could not be stored."""
+        self._given_up = reason
+
     def _refuse(self, what: str) -> ProtocolError:
         return ProtocolError(f"the agent of process {self.info.pid} {what}")
 
@@ -142,6 +153,8 @@ class IngestSession:
             ProtocolError: it is malformed, or does not follow what came before. Nothing of it was taken.
         """
         message = peek(encoded)
+        if self._given_up is not None:
+            raise self._refuse(f"sent what cannot be stored ({self._given_up})")
         with self._lock:
             if message.sequence <= self._received:
                 return

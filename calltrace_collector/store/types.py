@@ -37,6 +37,11 @@ class U64(TypeDecorator[int]):
         return None if value is None else value & _MASK
 
 
+def clean(text: str) -> str:
+    """Returns a text as CleanText stores it."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
 class CleanText(TypeDecorator[str]):
     r"""Text from outside that both databases take: NUL and lone surrogates are spelled as \x00, \udc80."""
 
@@ -45,6 +50,4 @@ class CleanText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 the base's
         """Python to database."""
-        if value is None:
-            return None
-        return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+        return None if value is None else clean(value)

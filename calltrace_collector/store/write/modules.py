@@ -11,6 +11,7 @@ from calltrace_collector.model.commit import Commit, Place
 from calltrace_collector.model.process import ModuleInfo
 from calltrace_collector.store import models
 from calltrace_collector.store.batches import batches
+from calltrace_collector.store.types import clean
 from calltrace_collector.store.write.names import NOT_FOUND, NOT_LOOKED_FOR
 from calltrace_collector.store.write.upsert import insert_missing, upsert
 
@@ -42,7 +43,7 @@ def store_modules(connection: Connection, commits: Sequence[Commit]) -> None:
 def _identity(process: int, module: ModuleInfo) -> str:
     if module.build_id:
         return f"build-id:{module.build_id.hex()}"
-    return f"process:{process}:{module.path}".encode("utf-8", "backslashreplace").decode()
+    return clean(f"process:{process}:{module.path}")
 
 
 def _store_files(connection: Connection, modules: Sequence[tuple[int, ModuleInfo]]) -> dict[str, int]:

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
-from calltrace_collector.errors import StoreError
+from calltrace_collector.errors import ProtocolError, StoreError
 from calltrace_collector.ingest import committer as committer_module
 from calltrace_collector.ingest.committer import Committer
 from calltrace_collector.ingest.session import IngestSession
-from calltrace_collector.model.commit import Commit
+from calltrace_collector.model.commit import Commit, SavedProcess
 from calltrace_collector.model.process import ProcessEnd, ProcessState
 from tests.support.collector import PATIENCE_S, wait_until
 from tests.unit.ingest.builders import MemorySink, Script, process_info
@@ -109,3 +110,33 @@ def test_whoever_waits_for_an_end_hears_that_the_committer_stops() -> None:
     running.committer.stop()
     ending.join(PATIENCE_S)
     assert heard == ["the collector stopped before the database took everything"]
+
+
+def test_a_session_that_cannot_be_stored_is_given_up_and_others_are_not() -> None:
+    running, script = Running(), Script()
+    poisoned = IngestSession(
+        replace(process_info(), pid=666), SavedProcess(process=2, sequence=0, ended=False)
+    )
+    commit = running.sink.commit
+
+    def refuse_poison(commits: list[Commit]) -> None:
+        if any(one.process == 2 and one.threads for one in commits):
+            raise KeyError("poison")
+        commit(commits)
+
+    running.sink.commit = refuse_poison  # type: ignore[method-assign]
+    running.committer.add(poisoned)
+    running.session.receive(script.thread())
+    poisoned.receive(Script().thread())
+    running.committer.start()
+    wait_until(lambda: running.committed and running.said, "the others' commit")
+    assert running.committed == [1]
+    (said,) = running.said
+    assert "process 666: its trace cannot be stored and ends here: KeyError: 'poison'" in said
+    with pytest.raises(ProtocolError, match="cannot be stored"):
+        poisoned.receive(script.clock())
+    end = ProcessEnd(ProcessState.EXITED, 0, None, 1)
+    running.committer.end(poisoned, end)
+    running.committer.end(running.session, end)
+    running.committer.stop()
+    assert [one.process for one in running.sink.commits if one.end] == [2, 1]

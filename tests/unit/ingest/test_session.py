@@ -218,3 +218,14 @@ def test_a_crash_on_another_stack_of_its_thread(stack_pointer: int | None, numbe
     case = taking.receive_crash(record)
     assert case.crash.record.thread == number
     assert len(case.open_calls) == 1
+
+
+def test_a_thread_that_has_only_been_told_of_is_carried_on(tmp_path: Path) -> None:
+    script = Script()
+    with Writer(str(tmp_path / "calls.db")) as writer:
+        first = IngestSession(process_info(), writer.open_process(process_info()))
+        first.receive(script.thread())
+        writer.commit([commit_of(first)])
+        second = IngestSession(process_info(), writer.open_process(process_info()))
+        second.receive(script.batch(1, 0, new_sites=1))
+        assert second.calls == 1
