@@ -47,13 +47,19 @@ static uint32_t own_tid(void)
     return (uint32_t)sys_call3(SYS_gettid, 0, 0, 0);
 }
 
-/* Not in a child that shares this memory or has inherited it. */
-static bool is_recording(void)
+/* Whether the slot is there: not in a child that has inherited the rest. */
+static bool has_slot(void)
 {
     if (__atomic_load_n(&agent.state, __ATOMIC_ACQUIRE) != AGENT_RUNNING || crash.slot == NULL)
         return false;
     const uint32_t *here = agent.here;
-    return here != NULL && __atomic_load_n(here, __ATOMIC_RELAXED) != 0 && crash.pid == own_pid();
+    return here != NULL && __atomic_load_n(here, __ATOMIC_RELAXED) != 0;
+}
+
+/* Nor in a child that shares this memory. */
+static bool is_recording(void)
+{
+    return has_slot() && crash.pid == own_pid();
 }
 
 /* Whether the code with this stack pointer was called, however deep, by the handler whose frame is given. */
@@ -189,12 +195,10 @@ static void fill(struct crash_slot *slot, int signal, const siginfo_t *info, con
     slot->realtime_ns = reading.realtime_ns;
 }
 
-/* Whether one more may be recorded that the program handles. */
+/* Whether no more is to be recorded of what the program handles. */
 static bool is_handled_too_often(void)
 {
-    if (__atomic_load_n(&crash.handled, __ATOMIC_RELAXED) >= MOST_HANDLED)
-        return true;
-    return __atomic_fetch_add(&crash.handled, 1, __ATOMIC_RELAXED) >= MOST_HANDLED;
+    return __atomic_load_n(&crash.handled, __ATOMIC_RELAXED) >= MOST_HANDLED;
 }
 
 static void set_state(struct crash_slot *slot, uint32_t state)
@@ -207,13 +211,15 @@ uint32_t crash_record(int signal, const siginfo_t *info, const mcontext_t *conte
 {
     struct crash_slot *slot = crash.slot;
     bool handled = handler_frame != 0;
+    if (handled && is_handled_too_often() && has_slot() && state_of(slot) == CRASH_NONE)
+        return 0; /* at once: the program may do this all the time */
     if (!is_recording() || !claim(slot, (uint64_t)context->gregs[REG_RSP]))
         return 0;
     if (!handled && is_the_same_again(slot, signal, info, context->gregs)) {
         set_state(slot, CRASH_WRITTEN);
         return 0;
     }
-    if (handled && is_handled_too_often()) {
+    if (handled && __atomic_fetch_add(&crash.handled, 1, __ATOMIC_RELAXED) >= MOST_HANDLED) {
         set_state(slot, CRASH_NONE);
         return 0;
     }
