@@ -6,6 +6,7 @@ A unit is read when an address of its own is first asked for, and what it says i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -18,14 +19,16 @@ from calltrace_collector.symbols.dwarf import DwarfFile
 from calltrace_collector.symbols.elf import ElfFile
 from calltrace_collector.symbols.file import damage_of
 from calltrace_collector.symbols.forms import At
-from calltrace_collector.symbols.functions import Definition, UnitFunctions
+from calltrace_collector.symbols.functions import Definition, UnitFunctions, origins
 from calltrace_collector.symbols.inlines import CallSite, FunctionInlines, InlinedCall
 from calltrace_collector.symbols.intervals import IntervalMap, within
 from calltrace_collector.symbols.linetable import LineTable, SourceLine
+from calltrace_collector.symbols.scopes import scope_of
 from calltrace_collector.symbols.sourcefiles import SourceFiles
 from calltrace_collector.symbols.unit import Unit, UnitKind
 
 _MAX_PROBLEMS = 20
+_C_LANGUAGES = (0x01, 0x02, 0x0C, 0x1D, 0x2C)  # DW_LANG_C89, C, C99, C11, C17
 
 T = TypeVar("T")
 
@@ -49,6 +52,8 @@ class DebugInfo:
         self._tables: dict[int, LineTable | None] = {}
         self._files: dict[int, SourceFiles | None] = {}
         self._inlines: dict[tuple[int, int], FunctionInlines] = {}
+        self._scopes: dict[tuple[int, int], str] = {}
+        self._copies: dict[int, dict[tuple[int, int], int]] = {}
         self.problems: list[str] = []
 
     def definitions(self, addresses: NDArray[np.uint64]) -> list[list[Definition]]:
@@ -92,7 +97,35 @@ class DebugInfo:
 
     def _inlined_at(self, unit: Unit, position: int, address: int) -> list[InlinedCall]:
         with split.full_unit(unit) as full:
-            return self._body(full, unit, position).find(full, address)
+            calls = self._body(full, unit, position).find(full, address)
+            return [self._with_copy(full, unit, call) for call in calls]
+
+    def _with_copy(self, full: Unit, unit: Unit, call: InlinedCall) -> InlinedCall:
+        """Looks for the function's own copy if its name is not all of it: that of a local C++ function."""
+        language = full.root.get(At.LANGUAGE)
+        if call.linkage_name != call.name or (language and language.number in _C_LANGUAGES):
+            return call
+        offset = unit.header.offset
+        if offset not in self._copies:
+            functions = self._unit_functions(unit)
+            self._copies[offset] = functions.copies(full) if functions else {}
+        copy = self._copies[offset].get(call.origin) if call.origin else None
+        if copy is None and call.name and call.origin:
+            return replace(call, linkage_name=self._scope(full, unit, call.origin) + call.name)
+        return replace(call, copy=copy)
+
+    def _scope(self, full: Unit, unit: Unit, origin: tuple[int, int]) -> str:
+        """Returns the scope of the function of an entry, or of the declaration that the entry completes."""
+        if origin not in self._scopes:
+            owner, position = full, origin[1]
+            if origin[0] != full.header.offset:
+                owner = full.dwarf.unit_at(origin[0]) or full
+            for holder, entry in origins(owner, position):
+                specification = entry.get(At.SPECIFICATION)
+                target = holder.target(specification) if specification else None
+                position = target[1] if target and target[0] is owner else position
+            self._scopes[origin] = self._attempt(unit, scope_of, owner, position) or ""
+        return self._scopes[origin]
 
     def _calls_of(self, unit: Unit, position: int) -> tuple[list[CallSite], bool]:
         with split.full_unit(unit) as full:

@@ -28,6 +28,7 @@ class At(IntEnum):
     STMT_LIST = 0x10
     LOW_PC = 0x11
     HIGH_PC = 0x12
+    LANGUAGE = 0x13
     COMP_DIR = 0x1B
     ABSTRACT_ORIGIN = 0x31
     DECL_FILE = 0x3A

@@ -117,6 +117,24 @@ class UnitFunctions:
         """Returns the position of that function's entry in its unit."""
         return self._pieces[number][2]
 
+    def copies(self, unit: Unit) -> dict[tuple[int, int], int]:
+        """Returns the first address of each function that is there on its own besides being inlined.
+
+        Args:
+            unit: the unit that the functions are of, open.
+
+        Returns:
+            Addresses by the place of the entry that the function and what was inlined are instances of: its
+            unit's offset, and its position there.
+        """
+        found: dict[tuple[int, int], int] = {}
+        for start, _, position in self._pieces:
+            origin = unit.entry(position).get(At.ABSTRACT_ORIGIN)
+            target = unit.target(origin) if origin else None
+            if target is not None:
+                found.setdefault((target[0].header.offset, target[1]), start)
+        return found
+
     def _define(self, number: int) -> Definition:
         """Describes a function, with what its entry inherits from declarations."""
         start, end, position = self._pieces[number]

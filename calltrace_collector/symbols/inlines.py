@@ -32,12 +32,16 @@ class InlinedCall:
         name: as the source spells it.
         file: number of the file that the call is in, in its unit's line number program, or None.
         line: of the call, or None.
+        origin: the entry that it is an instance of: its unit's offset, and its position there; or None.
+        copy: first address of the function where it is not inlined, if that was looked for; or None.
     """
 
     linkage_name: str | None
     name: str | None
     file: int | None
     line: int | None
+    origin: tuple[int, int] | None
+    copy: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +161,16 @@ def _after(unit: Unit, position: int, end: int) -> int:
 
 
 def _describe(unit: Unit, entry: Entry) -> InlinedCall:
-    linkage_name, name, _ = _origin(unit, entry.get(At.ABSTRACT_ORIGIN))
+    value = entry.get(At.ABSTRACT_ORIGIN)
+    linkage_name, name, _ = _origin(unit, value)
+    target = unit.target(value) if value else None
     file, line = entry.get(At.CALL_FILE), entry.get(At.CALL_LINE)
     return InlinedCall(
-        linkage_name or name, name, file.number if file else None, (line.number or None) if line else None
+        linkage_name or name,
+        name,
+        file.number if file else None,
+        (line.number or None) if line else None,
+        (target[0].header.offset, target[1]) if target else None,
     )
 
 

@@ -25,7 +25,7 @@ from calltrace_collector.symbols.file import damage_of
 from calltrace_collector.symbols.framerows import FrameRow
 from calltrace_collector.symbols.frametable import FrameTable
 from calltrace_collector.symbols.functions import Definition
-from calltrace_collector.symbols.inlines import CallSite
+from calltrace_collector.symbols.inlines import CallSite, InlinedCall
 from calltrace_collector.symbols.linetable import SourceLine
 from calltrace_collector.symbols.symtab import Symbol, SymbolTable
 from calltrace_collector.symbols.tailcalls import find_call, find_tail_calls
@@ -147,7 +147,7 @@ class ModuleSymbols:
         with self._lock:
             found = self._debug.inlined(addresses)
             self._debug.release()
-        names = [call.linkage_name or "" for calls in found for call, _ in calls]
+            names = [self._inlined_name(call) for calls in found for call, _ in calls]
         demangled = iter(zip(names, demangle(names), strict=True))
         frames = [[InlinedFrame(*next(demangled), line) for _, line in calls] for calls in found]
         return [frames[place] for place in places]
@@ -210,6 +210,14 @@ class ModuleSymbols:
     def address_of_offset(self, file_offset: int) -> int | None:
         """Returns the address that the byte at an offset of the file is mapped to; None if it is not."""
         return self._files[0].address_of_offset(file_offset)
+
+    def _inlined_name(self, call: InlinedCall) -> str:
+        """Returns the linkage name of a function that was inlined, or as much of a name as there is."""
+        if call.copy is not None:
+            (symbol,) = self._symbols.find(np.array([call.copy], dtype=np.uint64))
+            if symbol is not None and symbol.start == call.copy:
+                return symbol.name
+        return call.linkage_name or ""
 
     def _find(self, addresses: NDArray[np.uint64]) -> list[FunctionSymbol | None]:
         """Returns the functions, after looking for those that are not known yet."""

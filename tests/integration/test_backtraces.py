@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 from contextlib import closing
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ BUILDS = ("gcc-O2", "clang-O2", "gcc-O0", "clang-O0")
 # What the agent records of these is what it records of others; gdb sees them in the unit tests.
 LEFT_OUT = {"wild_memcpy", "divide--1", "constructor", "method", "destructor", "wild", "bus"}
 CASES = [
-    pytest.param(crash, BUILDS[number % 4], id=f"{crash.name}-{BUILDS[number % 4]}")
-    for number, crash in enumerate(crash for crash in CRASHES if crash.name not in LEFT_OUT)
+    pytest.param(crash, crash.build or build, id=f"{crash.name}-{crash.build or build}")
+    for crash, build in zip(
+        (crash for crash in CRASHES if crash.name not in LEFT_OUT), cycle(BUILDS), strict=False
+    )
 ]
 
 

@@ -31,6 +31,7 @@ class Crash:
         also: other sources.
         library: source of a library that it loads.
         stack_bytes: how large its stack may become.
+        build: one of PLAIN that matters most.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Crash:
     also: tuple[str, ...] = ()
     library: str | None = None
     stack_bytes: int | None = None
+    build: str | None = None
 
     @property
     def name(self) -> str:
@@ -137,6 +139,12 @@ CRASHES = (
         "destructor.cpp",
         "Counter::release",
         r"in Counter::release\(\) at destructor.cpp:10, called from Counter",
+    ),
+    Crash(
+        "local.cpp",
+        "app::run",
+        r"SIGSEGV: .* in .*get.* at local.cpp:13, called from .*open_box.* local.cpp:23",
+        build="gcc-O2",
     ),
 )
 

@@ -17,7 +17,7 @@ BUILDS = [("gcc-O0", "clang-O2"), ("gcc-O2", "clang-O0")]
 CASES = [
     pytest.param(crash, build, id=f"{crash.name}-{build}")
     for number, crash in enumerate(CRASHES)
-    for build in BUILDS[number % 2]
+    for build in sorted({*BUILDS[number % 2], crash.build or BUILDS[number % 2][0]})
 ]
 
 
