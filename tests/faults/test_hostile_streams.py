@@ -33,6 +33,13 @@ def hello(session: int) -> bytes:
     return wire.AgentMessage(process=process).SerializeToString()
 
 
+def hello_from(directory: str) -> bytes:
+    process = wire.Process(
+        session_id=bytes([10]) * 16, pid=4_000_000, start_time_jiffies=1, session_directory=directory
+    )
+    return wire.AgentMessage(process=process).SerializeToString()
+
+
 def message(sequence: int, **body: object) -> bytes:
     return wire.AgentMessage(sequence=sequence, **body).SerializeToString()  # type: ignore[arg-type]
 
@@ -48,10 +55,9 @@ def message(sequence: int, **body: object) -> bytes:
         ([hello(2), message(2, clock=wire.Clock(ticks=1))], "message 2 after 0"),
         ([hello(3), message(1, batch=wire.EventBatch(thread=7, dt=[1], op=[0]))], "thread|number"),
         ([hello(4), message(1)], "unknown kind"),
-        (
-            [hello(5), message(1, thread=wire.Thread(number=1 << 30))],
-            "threads",
-        ),
+        ([hello(5), message(1, thread=wire.Thread(number=1 << 20))], "more than 1048576 threads"),
+        ([hello(9), message(1, module=wire.Module(number=1 << 16))], "more than 65536 modules"),
+        ([hello_from("/etc")], "not its own"),
         (
             [
                 hello(6),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support.collector import Collector
+from tests.support.collector import Collector, wait_until
 from tests.support.tally import Tallied
 
 TOGETHER = 4
@@ -107,3 +109,27 @@ def test_a_program_that_is_asked_to_end_has_all_its_calls(
         assert (stored.state, stored.exit_code, stored.signal) == ("exited", status, None)
     program.check_interrupted()
     program.check_calls()
+
+
+def test_once_a_killed_process_is_shown_as_ended_its_count_is_final(
+    collector: Collector,
+    tally: Path,
+    tmp_path: Path,
+    amount: Callable[[int, int], int],
+    note: Callable[[str, object], None],
+) -> None:
+    waited_ms: Counter[str] = Counter()
+    for attempt in range(amount(2, 100)):
+        program = Tallied(collector, tally, tmp_path / f"tally-{attempt}", 0, 2)
+        program.wait_for(200_000)
+        program.kill()
+        killed_at = time.monotonic()
+
+        def shown(program: Tallied = program) -> dict[str, Any] | None:
+            process = collector.process(program.pid)
+            return None if process["state"] == "running" else process
+
+        end = wait_until(shown, "calltrace ps to show the end")
+        waited_ms[f"{int((time.monotonic() - killed_at) * 10) * 100} ms"] += 1
+        assert 0 <= end["calls"] - program.calls() <= program.threads
+    note("times from the kill to the answer of calltrace ps that shows it", dict(waited_ms))
