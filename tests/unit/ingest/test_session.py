@@ -146,6 +146,28 @@ def test_an_address_of_a_module_that_went_before_a_restart_is_another_function(t
     assert (site.function, site.function_place) == (1, Place(1, FUNCTION - 0x400000))
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_was_at_an_address_before_a_module_is_another_function(tmp_path: Path, restarts: bool) -> None:
+    with Writer(str(tmp_path / "calls.db")) as writer:
+        script = Script()
+        taking = IngestSession(process_info(), writer.open_process(process_info()))
+        taking.receive(script.thread())
+        taking.receive(script.batch(1, 0, new_sites=1))
+        commit = commit_of(taking)
+        assert [(site.function, site.function_place) for site in commit.sites] == [(0, None)]
+        if restarts:
+            writer.commit([commit])
+            taking = IngestSession(process_info(), writer.open_process(process_info()))
+        taking.receive(script.module(0, 0x400000))
+        taking.receive(script.batch(2, 0, new_sites=1))
+        # A module somewhere else changes nothing.
+        taking.receive(script.module(1, 0x900000))
+        taking.receive(script.batch(3, 0, new_sites=1))
+        sites = commit_of(taking).sites
+    place = Place(0, FUNCTION - 0x400000)
+    assert [(site.function, site.function_place) for site in sites] == [(1, place), (1, place)]
+
+
 # --- crashes ---
 
 
