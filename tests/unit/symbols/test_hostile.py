@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import tracemalloc
 import zlib
@@ -47,7 +48,7 @@ SECTIONS = [
     ".debug_str_offsets",
     ".debug_addr",
 ]
-SECTIONS += [".symtab", ".debug_ranges", ".debug_line_str"]
+SECTIONS += [".symtab", ".debug_ranges", ".debug_line_str", ".eh_frame", ".eh_frame_hdr"]
 OFFSETS = [0, 1, 0x1000, (1 << 63), (1 << 64) - 1]
 
 
@@ -66,6 +67,13 @@ def ask(path: Path) -> ModuleSymbols | None:
     module.functions(addresses)
     module.locations(addresses)
     module.call_sites(addresses)
+    module.inlined(addresses)
+    for address in addresses[:60]:
+        call = module.call_at(address)
+        if call is not None:
+            module.tail_calls(call, addresses[-1])
+        with contextlib.suppress(SymbolError):
+            module.frame_row(address)
     return module
 
 
@@ -93,7 +101,7 @@ def section_bounds(path: Path) -> dict[str, tuple[int, int]]:
         }
 
 
-@pytest.mark.parametrize("name", ["dwarf4", "clang5", "labels"])
+@pytest.mark.parametrize("name", ["dwarf4", "clang5", "labels", "c++-optimized"])
 def test_damaged_bytes(build: Build, tmp_path: Path, name: str) -> None:
     original = build(name).read_bytes()
     bounds = section_bounds(build(name))
@@ -197,6 +205,7 @@ def test_bombs(tmp_path: Path, name: str) -> None:
     addresses = range(0x1000, 0x2000)
     module.functions(addresses)
     module.locations(addresses)
+    module.inlined(addresses)
     assert module.problems or name == "circle"
     assert all(len(problem.splitlines()) == 1 for problem in module.problems)
 
