@@ -68,7 +68,7 @@ def test_what_loads_and_unloads_a_library_is_the_caller_of_its_constructors(
     names = {call["call"]: call["function"] for call in calls}
     modules = {call["function"]: Path(call["module"]).name for call in calls}
     parents = Counter((names.get(call["parent"]), call["function"]) for call in calls if call["depth"] < 2)
-    expected = Counter({(None, "call"): 6})
+    expected: Counter[tuple[str | None, str]] = Counter({(None, "call"): 6})
     for name in CALLS:
         expected += Counter({("call", f"{name}_{part}"): 3 for part in ("begin", "inner", "end")})
     assert parents == expected
