@@ -78,7 +78,9 @@ class _Agent:
         events = 2 * traced.run.calls
         self.made += events
         self.lost += traced.process.lost_events
-        if traced.process.calls * 2 + traced.process.lost_events < events:
+        threads = self._collector.reader.threads(traced.process.id)
+        orphan_exits = sum(thread.orphan_exits for thread in threads)
+        if traced.process.calls * 2 + orphan_exits + traced.process.lost_events < events:
             raise BenchError(f"of {events:,} events, some are neither stored nor counted as lost")
         return traced.run
 
