@@ -264,22 +264,30 @@ def _add_event(pending: Pending, kind: str, number: int, dt: int) -> None:
         pending.calls.append(None)
         pending.dt.append(dt)
         pending.depth -= 1
-    elif kind in {"abandon", "lose", "unwind"} and pending.depth:
-        ended = 1 + number * 3 % pending.depth
-        if dt % 3:
-            pending.marks.append((index, ELAPSED, dt))
-        pending.marks.append((index, {"abandon": 1, "lose": 6, "unwind": 8}[kind], ended))
-        pending.depth -= ended
-    elif kind == "switch":
-        pending.now = sorted(pending.depths)[number % len(pending.depths)]
-        pending.marks.append((index, SWITCHED, pending.now))
     elif kind == "move":
         pending.marks.append((index, 3, dt * 16 - number & 2**64 - 1))
         _add_event(pending, "enter", number, dt)
-    elif kind in {"orphan", "drop", "cut"}:
-        if kind == "orphan" and dt % 3:
-            pending.marks.append((index, ELAPSED, dt))
-        pending.marks.append((index, {"orphan": 2, "drop": 4, "cut": 5}[kind], number + 1))
+    elif kind in _MARKS:
+        _add_mark(pending, kind, number, dt)
+
+
+_MARKS = {"orphan": 2, "drop": 4, "cut": 5, "abandon": 1, "lose": 6, "unwind": 8, "switch": SWITCHED}
+
+
+def _add_mark(pending: Pending, kind: str, number: int, dt: int) -> None:
+    """Adds what is no event, when it is possible."""
+    index, ends_calls = len(pending.dt), kind in {"abandon", "lose", "unwind"}
+    value = number + 1
+    if ends_calls:
+        if not pending.depth:
+            return
+        value = 1 + number * 3 % pending.depth
+        pending.depth -= value
+    elif kind == "switch":
+        value = pending.now = sorted(pending.depths)[number % len(pending.depths)]
+    if dt % 3 and (ends_calls or kind == "orphan"):
+        pending.marks.append((index, ELAPSED, dt))
+    pending.marks.append((index, _MARKS[kind], value))
 
 
 def decode(chunk: Chunk) -> Rows:
