@@ -13,6 +13,9 @@ from calltrace_collector.ingest.directory import session_directories
 from tests.support.collector import Collector, wait_until
 from tests.support.tally import Tallied
 
+SMALL = {"CALLTRACE_OUTBOX_LIMIT": "16M"}
+"""So that it does not take long to store what is left."""
+
 
 def test_a_killed_collector_stores_every_call_once(
     tally: Path,
@@ -21,15 +24,24 @@ def test_a_killed_collector_stores_every_call_once(
     amount: Callable[[int, int], int],
     note: Callable[[str, object], None],
 ) -> None:
-    kills = amount(4, 100)
+    kills = amount(3, 100)
     with Collector() as collector:
         programs = [
-            Tallied(collector, tally, tmp_path / f"tally-{i}", 0, i + 1, "handle", CALLTRACE_MAX_DEPTH=depth)
+            Tallied(
+                collector,
+                tally,
+                tmp_path / f"tally-{i}",
+                0,
+                i + 1,
+                "handle",
+                CALLTRACE_MAX_DEPTH=depth,
+                **SMALL,
+            )
             for i, depth in enumerate(["0", "5"])
         ]
         for _ in range(kills):
             for program in programs:
-                program.wait_for(program.calls() + chance.randrange(1, 300_000))
+                program.wait_for(program.calls() + chance.randrange(1, 150_000))
             collector.kill()
             collector.start()
         for program in programs:
@@ -57,7 +69,7 @@ def test_each_call_is_there_once_after_a_restart(tally: Path, tmp_path: Path, ch
 
 def leave_sessions(collector: Collector, tally: Path, folder: Path) -> list[Tallied]:
     """Kills a collector, and then the programs that it served."""
-    programs = [Tallied(collector, tally, folder / f"tally-{i}", 0, 2) for i in range(3)]
+    programs = [Tallied(collector, tally, folder / f"tally-{i}", 0, 2, **SMALL) for i in range(3)]
     for program in programs:
         program.wait_for(50_000)
     collector.kill()
