@@ -2,19 +2,7 @@
 
 #include <errno.h>
 
-#include "agent/record/layout.h"
-
-#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-/* How much of its stack pointer an entry has. */
-#define SP_BITS (RECORD_SP_UNIT_SHIFT + 30)
-
-struct record {
-    uint64_t ticks;
-    uint64_t address;
-    uint64_t sp_low;
-    uint64_t third;    /* of an entry, the call site; of a note, what it is */
-    uint64_t sp_known; /* of an entry or a note: the lowest SP_BITS of the stack pointer */
-};
+#include "agent/ship/encode_steps.h"
 
 int encode_thread_open(struct encode_thread *thread, uint32_t number, uint64_t started_ticks,
                        uint64_t stack_base)
@@ -46,54 +34,6 @@ static void begin_batch(struct encoder *e, const struct encode_thread *t)
     columns_begin(&e->columns, t->number, e->sites.number, t->last_ticks, t->position);
 }
 
-/* ---- what goes into the columns ---- */
-
-static inline void be_on_stack(struct encoder *e, const struct encode_thread *t)
-{
-    uint32_t number = t->stacks.now->number;
-    if (UNLIKELY(e->columns.stack != number)) {
-        columns_put_mark(&e->columns, SWITCHED, number);
-        e->columns.stack = number;
-    }
-}
-
-static void put_mark(struct encoder *e, const struct encode_thread *t, enum mark kind, uint64_t value)
-{
-    be_on_stack(e, t);
-    columns_put_mark(&e->columns, kind, value);
-}
-
-/* Time does not run backwards within a thread; the counters of two cores may differ by a little. */
-static inline uint64_t elapse(struct encode_thread *t, uint64_t ticks)
-{
-    uint64_t dt = (int64_t)(ticks - t->last_ticks) > 0 ? ticks - t->last_ticks : 0;
-    t->last_ticks += dt;
-    return dt;
-}
-
-static inline void put_event(struct encoder *e, struct encode_thread *t, uint64_t ticks, uint64_t op)
-{
-    be_on_stack(e, t);
-    columns_put_event(&e->columns, elapse(t, ticks), op);
-}
-
-static void put_elapsed(struct encoder *e, struct encode_thread *t, uint64_t ticks)
-{
-    uint64_t dt = elapse(t, ticks);
-    if (dt != 0)
-        put_mark(e, t, ELAPSED, dt);
-}
-
-/* Says how many calls were left out since the last event sent. */
-static inline void put_cut_calls(struct encoder *e, struct encode_thread *t)
-{
-    struct stack *stack = t->stacks.now;
-    if (UNLIKELY(stack->cut_calls != 0)) {
-        put_mark(e, t, CUT, stack->cut_calls);
-        stack->cut_calls = 0;
-    }
-}
-
 static void put_gap(struct encoder *e, struct encode_thread *t, uint64_t dropped)
 {
     struct stacks *stacks = &t->stacks;
@@ -106,80 +46,7 @@ static void put_gap(struct encoder *e, struct encode_thread *t, uint64_t dropped
     stacks->unsure = stacks->count != 0;
 }
 
-/* ---- ends of calls on the present stack ---- */
-
-static inline void leave(struct stack *stack, size_t calls)
-{
-    stack->frames.depth -= calls;
-    if (UNLIKELY(stack->gap_depth > stack->frames.depth))
-        stack->gap_depth = stack->frames.depth;
-    raises_left(&stack->raises, stack->frames.depth);
-}
-
-/* Of the innermost open calls, those that are too deep to be sent; returns how many of `count` are left. */
-static size_t leave_unsent(struct stack *stack, size_t count)
-{
-    size_t unsent = count < stack->cut_depth ? count : (size_t)stack->cut_depth;
-    stack->cut_depth -= unsent;
-    leave(stack, unsent);
-    return count - unsent;
-}
-
-/* Ends the `count` innermost open calls, at `ticks`. */
-static void end_at(struct encoder *e, struct encode_thread *t, size_t count, enum mark how, uint64_t ticks)
-{
-    struct stack *stack = t->stacks.now;
-    count = leave_unsent(stack, count);
-    if (count == 0)
-        return;
-    put_cut_calls(e, t);
-    put_elapsed(e, t, ticks);
-    put_mark(e, t, how, count);
-    leave(stack, count);
-}
-
-/* Ends the `count` innermost open calls, which have left no exit: those open across a gap may have
- * returned in it, the others have not. `ticks` is when they ended; the last event's: nobody knows. */
-static void end_gone(struct encoder *e, struct encode_thread *t, size_t count, enum mark how, uint64_t ticks)
-{
-    const struct stack *stack = t->stacks.now;
-    size_t after_gap = stack->frames.depth > stack->gap_depth ? stack->frames.depth - stack->gap_depth : 0;
-    size_t ended = count < after_gap ? count : after_gap;
-    end_at(e, t, ended, how, ticks);
-    end_at(e, t, count - ended, LOST_EXIT, t->last_ticks);
-}
-
-/* What becomes of the calls of the present stack that leave no exit. */
-static enum mark how_gone(const struct encode_thread *t)
-{
-    struct stack *stack = t->stacks.now;
-    return raises_unwind(&stack->raises, stack->frames.depth) ? UNWOUND : ABANDONED;
-}
-
-/* The same, given that a later event shows that they are gone. */
-static void end_seen_gone(struct encoder *e, struct encode_thread *t, size_t count)
-{
-    end_gone(e, t, count, how_gone(t), t->last_ticks);
-}
-
-/* All that is open on a stack. */
-static void end_stack(struct encoder *e, struct encode_thread *t, struct stack *stack, uint64_t ticks)
-{
-    struct stack *now = t->stacks.now;
-    t->stacks.now = stack;
-    end_gone(e, t, stack->frames.depth, how_gone(t), ticks);
-    t->stacks.now = now;
-}
-
 /* ---- events ---- */
-
-/* A stack pointer, given its SP_BITS and one near it. */
-static inline uint64_t full_stack_pointer(uint64_t near, uint64_t known)
-{
-    const unsigned unknown = 64 - SP_BITS;
-    int64_t distance = (int64_t)((known - near) << unknown) >> unknown;
-    return near + (uint64_t)distance;
-}
 
 /* A coroutine that has come to its end goes on elsewhere without a word; and words may have been dropped. */
 static inline bool may_have_switched(const struct stacks *stacks)
@@ -296,83 +163,6 @@ static void encode_exit(struct encoder *e, struct encode_thread *t, const struct
     put_cut_calls(e, t);
     leave(stack, 1);
     put_event(e, t, r->ticks, 0);
-}
-
-/* ---- notes ---- */
-
-/* makecontext() begins anew on memory where other stacks may have been: these are gone. Returns the one that
- * had the very same place, for that to be used again. Where there is no room to say of so many what has
- * become of their calls, these stay open. */
-static struct stack *clear_place(struct encoder *e, struct encode_thread *t, uint64_t low, uint64_t base,
-                                 uint64_t ticks)
-{
-    struct stack *stack;
-    while ((stack = stacks_from(&t->stacks, low)) != NULL && stack->low < base) {
-        if (!columns_are_full(&e->columns))
-            end_stack(e, t, stack, ticks);
-        if (stack->low == low && stack_base(stack) == base)
-            return stack;
-        stacks_remove(&t->stacks, stack);
-    }
-    return NULL;
-}
-
-static void make_stack(struct encoder *e, struct encode_thread *t, uint64_t low, uint64_t bytes,
-                       uint64_t ticks)
-{
-    if (bytes == 0 || clear_place(e, t, low, low + bytes, ticks) != NULL)
-        return;
-    if (stacks_add(&t->stacks, *e->next_thread, low, bytes) != NULL)
-        columns_put_stack(&e->columns, (*e->next_thread)++, low + bytes, bytes);
-}
-
-/* The thread goes on where an address is. */
-static void switch_stack(struct encoder *e, struct encode_thread *t, uint64_t address)
-{
-    put_cut_calls(e, t);
-    t->stacks.now = stacks_at(&t->stacks, address);
-    t->stacks.unsure = false;
-}
-
-static void land(struct encoder *e, struct encode_thread *t, uint64_t stack_pointer, enum mark how,
-                 uint64_t ticks)
-{
-    end_gone(e, t, frames_gone_below(&t->stacks.now->frames, stack_pointer), how, ticks);
-}
-
-static void encode_note(struct encoder *e, struct encode_thread *t, const struct record *r)
-{
-    struct stack *stack = t->stacks.now;
-    uint64_t stack_pointer = full_stack_pointer(frames_innermost(&stack->frames)->stack_pointer, r->sp_known);
-    switch (r->third & NOTE_KIND_MASK) {
-    case NOTE_RAISE:
-        raises_push(&stack->raises, stack->frames.depth);
-        break;
-    case NOTE_FORCED: /* said again for each call that is unwound */
-        if (!raises_unwind(&stack->raises, stack->frames.depth))
-            raises_push(&stack->raises, stack->frames.depth);
-        break;
-    case NOTE_LAND:
-        land(e, t, stack_pointer, UNWOUND, r->ticks);
-        break;
-    case NOTE_CATCH:
-        land(e, t, stack_pointer, UNWOUND, r->ticks);
-        raises_pop(&stack->raises);
-        break;
-    case NOTE_JUMP:
-        switch_stack(e, t, r->address);
-        land(e, t, r->address, ABANDONED, r->ticks);
-        raises_jumped(&t->stacks.now->raises, t->stacks.now->frames.depth);
-        break;
-    case NOTE_STACK:
-        make_stack(e, t, r->address, r->third >> NOTE_SIZE_SHIFT << NOTE_SIZE_UNIT_SHIFT, r->ticks);
-        break;
-    case NOTE_SWITCH:
-        switch_stack(e, t, r->address);
-        break;
-    default: /* of a later agent */
-        break;
-    }
 }
 
 /* ---- records ---- */
