@@ -13,7 +13,7 @@ from rich.text import Text
 from calltrace_collector.model.process import CallStatus, ProcessState
 from calltrace_collector.query.recording import Recording
 from calltrace_collector.query.thread_calls import LOST, OPEN
-from calltrace_collector.query.tree import (
+from calltrace_collector.query.tree_lines import (
     Ancestor,
     AncestorsLeftOut,
     Call,

@@ -8,8 +8,8 @@ import pytest
 from calltrace_collector.core import twin
 from calltrace_collector.query.filters import CallFilter
 from calltrace_collector.query.recording import Recording
-from calltrace_collector.query.tree import (
-    ANCESTORS_AT_ENDS,
+from calltrace_collector.query.tree import ANCESTORS_AT_ENDS, fair_share, tree
+from calltrace_collector.query.tree_lines import (
     Ancestor,
     AncestorsLeftOut,
     Call,
@@ -18,8 +18,6 @@ from calltrace_collector.query.tree import (
     Rest,
     ThreadStart,
     TreeLine,
-    fair_share,
-    tree,
 )
 from calltrace_collector.store.reader import Reader
 from calltrace_collector.store.writer import Writer
