@@ -10,36 +10,29 @@ from dataclasses import replace
 
 from calltrace_collector import wire
 from calltrace_collector.core.message import peek
-from calltrace_collector.core.recovery import RingWords, ThreadStack, recover_ring
+from calltrace_collector.core.recovery import RingWords, recover_ring
 from calltrace_collector.core.trace import Trace
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.ingest.address_map import AddressMap
 from calltrace_collector.ingest.crash_analyst import CrashCase
 from calltrace_collector.ingest.directory import RingTail
 from calltrace_collector.ingest.export import (
-    ThreadExport,
     export_chunks,
     export_losses,
     export_sites,
     open_calls_at,
     restore_sites,
-    restore_thread,
 )
-from calltrace_collector.ingest.messages import (
-    read_clock,
-    read_message,
-    read_module,
-    read_thread,
-)
+from calltrace_collector.ingest.messages import read_clock, read_message, read_module, read_thread
+from calltrace_collector.ingest.thread_table import ThreadTable
 from calltrace_collector.model.clock import Clock
 from calltrace_collector.model.commit import ChunkRow, Commit, CrashRow, SavedProcess
 from calltrace_collector.model.crash import CrashRecord
-from calltrace_collector.model.process import ClockReading, ModuleInfo, ProcessEnd, ProcessInfo, ThreadInfo
+from calltrace_collector.model.process import ClockReading, ModuleInfo, ProcessEnd, ProcessInfo
 
 __all__ = ["IngestSession"]
 
 _BATCH_FIELD = wire.AgentMessage.DESCRIPTOR.fields_by_name["batch"].number
-MAX_THREADS = 1 << 20
 MAX_MODULES = 1 << 16
 
 
@@ -58,12 +51,10 @@ class IngestSession:
         self.process = saved.process
         self._lock = threading.Lock()
         self._trace = Trace()
+        self._threads = ThreadTable(self._trace, info.pid)
         self._addresses = AddressMap()
         self._unplaced: set[int] = set()
-        self._threads: dict[int, ThreadInfo] = {}
-        self._exports: dict[int, ThreadExport] = {}
         self._received = saved.sequence
-        self._forgotten_calls = 0
         self._sites_taken = 0
         self._chunks: list[ChunkRow] = []
         self._pending_bytes = 0
@@ -85,16 +76,7 @@ class IngestSession:
         self._unplaced |= {site.function_address for site in saved.sites if site.function_place is None}
         if any(module.unloaded_ticks for module in saved.modules):
             self._trace.forget_addresses()
-        for thread in saved.threads:
-            self._declare(thread)
-            if thread.stack_of is not None:
-                self._trace.set_owner(thread.number, thread.stack_of)
-        for progress in saved.progress:
-            thread = self._threads[progress.thread]
-            if progress.thread in saved.profiles:  # else it is known, but nothing of what it did
-                restore_thread(self._trace, progress, thread.stack_base, saved)
-            if thread.ended_ticks:
-                self._forget(thread.number)
+        self._threads.restore(saved)
 
     # --- what others see ---
 
@@ -117,12 +99,12 @@ class IngestSession:
     def calls(self) -> int:
         """Calls entered so far, on all threads."""
         with self._lock:
-            return self._forgotten_calls + sum(state.calls for _, state in self._trace.threads())
+            return self._threads.calls()
 
     def last_seen_ns(self) -> int:
         """When the process was last known to live: nanoseconds since the epoch."""
         with self._lock:
-            last_ticks = max((state.last_ticks for _, state in self._trace.threads()), default=0)
+            last_ticks = self._threads.last_ticks()
         last = self._last_reading
         clock = Clock([self._first_reading, last], ticks_are_ns=self.info.ticks_are_ns)
         return clock.unix_ns(max(last_ticks, last.ticks)) if clock.rate_is_known else last.realtime_ns
@@ -178,12 +160,8 @@ class IngestSession:
             ProtocolError: they do not follow the batches, or are no records.
         """
         with self._lock:
-            if ring.thread not in self._threads:
-                self._take_thread(ring.thread_info())
-            elif ring.thread not in self._exports:
-                return  # it had ended, with all of its ring in the outbox
-            elif ring.ended_ticks:
-                self._take_thread(replace(self._threads[ring.thread], ended_ticks=ring.ended_ticks))
+            if not self._threads.take_left(ring.thread_info()):
+                return
             begin = self._trace.thread(ring.thread).ring_end
             if not ring.tail <= begin <= ring.head:
                 raise ProtocolError(
@@ -191,7 +169,7 @@ class IngestSession:
                     f"its batches end at {begin}"
                 )
             words = RingWords(ring.words, begin, ring.head, ring.dropped)
-            stacks = self._stacks_of(ring.thread)
+            stacks = self._threads.stacks_of(ring.thread)
             next_thread = max(next_thread, self._trace.thread_count)
             batches = recover_ring(self._trace, ring.thread, words, self.info.max_depth, stacks, next_thread)
             for batch in batches:
@@ -211,7 +189,7 @@ class IngestSession:
             before = self._first_reading
             if record.clock.ticks < before.ticks or record.clock.monotonic_ns < before.monotonic_ns:
                 raise self._refuse("recorded a crash of before it began")
-            record = replace(record, thread=self._crashed_stack(record))
+            record = replace(record, thread=self._threads.crashed_stack(record))
             crashed_at_ns = before.realtime_ns + record.clock.monotonic_ns - before.monotonic_ns
             crash = self._pending.crash = CrashRow(record, crashed_at_ns, None)
             self._take_clock(record.clock)
@@ -220,44 +198,9 @@ class IngestSession:
             open_calls = open_calls_at(self._trace, record.thread, record.clock.ticks)
             return CrashCase(self.process, self.info.pid, crash, modules, open_calls)
 
-    def _crashed_stack(self, record: CrashRecord) -> int | None:
-        """The number under which the calls are that the crashing thread was in: its own, or one of a stack.
-
-        None: its ring got lost, or it has ended since, for the program dealt with the signal.
-        """
-        if record.thread is None or record.thread not in self._exports:
-            return None
-        for stack in self._stacks_of(record.thread):
-            low = stack.stack_base - stack.size_bytes
-            if record.stack_pointer is not None and low <= record.stack_pointer < stack.stack_base:
-                return stack.number
-        return record.thread
-
-    def _stacks_of(self, thread: int) -> list[ThreadStack]:
-        """The stacks, besides its own, of a thread that has not ended."""
-        return [
-            ThreadStack(number, self._threads[number].stack_base, self._threads[number].stack_bytes)
-            for number in sorted(self._exports)
-            if self._threads[number].stack_of == thread
-        ]
-
-    def _take_stacks(self) -> None:
-        """Counts the new stacks of threads as threads of their own."""
-        for number, owner, started_ticks, stack_base, size_bytes in self._trace.take_stacks().tolist():
-            stack = replace(
-                self._threads[owner],
-                number=number,
-                started_ticks=started_ticks,
-                ended_ticks=0,
-                stack_base=stack_base,
-                stack_of=owner,
-                stack_bytes=size_bytes,
-            )
-            self._take_thread(stack)
-
     def _feed(self, batch: memoryview) -> None:
         self._trace.feed(batch)
-        self._take_stacks()
+        self._threads.take_stacks()
         for chunk in export_chunks(self._trace):
             self._chunks.append(chunk)
             self._pending_bytes += len(chunk.columns)
@@ -278,7 +221,7 @@ class IngestSession:
             case "module":
                 self._take_module(read_module(message.module))
             case "thread":
-                self._take_thread(read_thread(message.thread))
+                self._threads.take(read_thread(message.thread))
             case "clock":
                 self._take_clock(read_clock(message.clock))
             case "goodbye":
@@ -299,34 +242,11 @@ class IngestSession:
             self._unplaced.clear()
         self._pending.modules.append(module)
 
-    def _take_thread(self, thread: ThreadInfo) -> None:
-        self._declare(thread)
-        self._pending.threads.append(thread)
-        if thread.ended_ticks and thread.stack_of is None:
-            for stack in self._stacks_of(thread.number):
-                self._take_thread(replace(self._threads[stack.number], ended_ticks=thread.ended_ticks))
-
-    def _declare(self, thread: ThreadInfo) -> None:
-        if thread.number >= MAX_THREADS:
-            raise ProtocolError(
-                f"the agent of process {self.info.pid} told of more than {MAX_THREADS} threads"
-            )
-        if thread.number not in self._threads:
-            self._trace.declare_thread(thread.number, thread.started_ticks, thread.stack_base)
-            self._exports[thread.number] = ThreadExport(thread.number)
-        self._threads[thread.number] = thread
-
     def _take_clock(self, reading: ClockReading) -> None:
         self._pending.clocks.append(reading)
         self._last_reading = max(reading, self._last_reading, key=lambda one: one.ticks)
 
     # --- committing ---
-
-    def _forget(self, number: int) -> None:
-        """Frees what is kept of a thread that has ended: its last message has been taken."""
-        self._forgotten_calls += self._trace.thread(number).calls
-        self._trace.forget_thread(number)
-        del self._exports[number]
 
     def take_commit(self, end: ProcessEnd | None = None) -> Commit | None:
         """Takes all that has changed since the last time; None when nothing has.
@@ -340,15 +260,11 @@ class IngestSession:
             self._chunks.extend(export_chunks(self._trace))
             commit = self._pending
             commit.sequence = self._received
+            commit.threads = self._threads.commit_threads()
             commit.chunks = self._chunks
             commit.losses = export_losses(self._trace)
             commit.end = end
-            for number, export in list(self._exports.items()):
-                progress = export.take(self._trace)
-                if progress is not None:
-                    commit.progress.append(progress)
-                if self._threads[number].ended_ticks:
-                    self._forget(number)
+            commit.progress = self._threads.commit_progress()
             self._pending = Commit(self.process, self._received)
             self._chunks = []
             self._pending_bytes = 0
