@@ -10,9 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "agent/life/modules.h"
-#include "agent/record/clock.h"
 #include "agent/ship/encode.h"
+#include "agent/ship/module_watch.h"
 #include "agent/ship/outbox.h"
 #include "agent/ship/roster.h"
 
@@ -20,12 +19,9 @@ struct drain {
     struct outbox *outbox;
     struct roster *roster;
     struct encoder encoder;
-    struct modules modules;
-    uint64_t next_scan_ns;   /* when unknown addresses may cause a scan again */
+    struct module_watch watch;
     const uint32_t *closing; /* not 0 while libraries are being unloaded: nothing is drained that can wait */
-    bool changing; /* modules have gone: rings are drained up to their barriers, then these are forgotten */
-    bool unsure;   /* what was recorded where they were may be another one's */
-    bool looked;   /* for the modules that the batch's addresses are in */
+    bool looked;             /* for the modules that the batch's addresses are in */
     struct roster_place *batch; /* whose columns are in the encoder, not yet in the outbox */
 };
 
@@ -47,13 +43,5 @@ bool drain_put_drops(struct drain *drain);
 
 /* When a ring that holds something is to be drained next, at the latest; UINT64_MAX: none holds any. */
 uint64_t drain_due_ns(const struct drain *drain);
-
-/* Looks for modules that came or went before this moment. Returns false when it has to wait until those that
- * went before are forgotten. */
-bool drain_scan_modules(struct drain *drain, uint64_t now_ticks);
-
-/* Appends a clock reading, or the goodbye. Returns false when there is no room yet. */
-bool drain_put_clock(struct drain *drain, const struct clock_reading *reading);
-bool drain_put_goodbye(struct drain *drain, int exit_code, const struct clock_reading *reading);
 
 #endif

@@ -20,6 +20,7 @@
 #include "agent/life/text.h"
 #include "agent/life/thread.h"
 #include "agent/record/clock.h"
+#include "agent/ship/announce.h"
 #include "agent/ship/crash_report.h"
 #include "agent/ship/drain.h"
 #include "agent/ship/outbox.h"
@@ -113,7 +114,7 @@ static int open_session(struct flusher *f)
         status = drain_open(&f->drain, &f->outbox, &f->roster, agent.config.max_depth);
     f->drain.closing = &agent.closing;
     if (status == 0)
-        status = crash_report_open(&f->crash_report, &f->session, &f->roster, &f->drain.modules);
+        status = crash_report_open(&f->crash_report, &f->session, &f->roster, &f->drain.watch.modules);
     if (status < 0) {
         say_no_memory(status);
         session_remove(&f->session);
@@ -135,10 +136,10 @@ static bool look(struct flusher *f, struct attach_request *request)
 {
     uint64_t ticks = request->kind == REQUEST_LOOK ? clock_ticks() : request->started_ticks;
     if (!request->looked)
-        request->looked = drain_scan_modules(&f->drain, ticks);
+        request->looked = module_watch_scan(&f->drain.watch, ticks);
     if (agent.config.drops)
         return true;
-    return request->looked && (request->kind == REQUEST_LOOK || !f->drain.changing);
+    return request->looked && (request->kind == REQUEST_LOOK || !f->drain.watch.changing);
 }
 
 static void follow(struct flusher *f)
@@ -200,7 +201,7 @@ static bool answer_requests(struct flusher *f)
 static void send_clock(struct flusher *f, uint64_t now_ns)
 {
     struct clock_reading reading = clock_read();
-    if (!drain_put_clock(&f->drain, &reading))
+    if (!announce_clock(&f->outbox, &reading))
         return;
     f->active = false;
     f->clock_at_ns = now_ns + f->clock_after_ns;
@@ -218,7 +219,7 @@ static void keep_time(struct flusher *f, uint64_t now_ns)
     if (f->active && now_ns >= f->clock_at_ns)
         send_clock(f, now_ns);
     if (f->active && now_ns >= f->modules_at_ns) {
-        drain_scan_modules(&f->drain, clock_ticks());
+        module_watch_scan(&f->drain.watch, clock_ticks());
         f->modules_at_ns = now_ns + MODULES_NS;
     }
 }
@@ -233,7 +234,7 @@ static void say_goodbye(struct flusher *f)
 {
     struct clock_reading reading = clock_read();
     uint64_t sequence = f->outbox.next_sequence;
-    if (!drain_put_goodbye(&f->drain, agent.exit_code, &reading))
+    if (!announce_goodbye(&f->outbox, agent.exit_code, &reading))
         return;
     session_exited(f->session.header, agent.exit_code, &reading);
     f->said_goodbye = true;
