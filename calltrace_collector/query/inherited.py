@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from calltrace_collector.model.commit import Loss
+from calltrace_collector.query.moment import Moment
 from calltrace_collector.query.recording import Recording
-from calltrace_collector.query.thread_calls import ThreadCalls
 from calltrace_collector.store.records import FunctionRecord, ThreadRecord
 
 __all__ = ["Inheritance", "InheritedCall", "inheritance"]
@@ -44,8 +44,8 @@ class Inheritance:
 
     def __init__(self, calls: list[InheritedCall]) -> None:
         self.calls = calls
-        self._ends = {call.end_ticks: call for call in calls if call.end_ticks is not None}
-        self._end_ticks = sorted(self._ends)
+        self._ends = {(call.end_ticks, call.function.address) for call in calls}
+        self._end_ticks = sorted(call.end_ticks for call in calls if call.end_ticks is not None)
 
     def depth_at(self, ticks: int) -> int:
         """How many of them were open at a moment."""
@@ -58,8 +58,7 @@ class Inheritance:
 
     def has_end(self, loss: Loss) -> bool:
         """Whether an exit without an entry is the end of one of them."""
-        call = self._ends.get(loss.ticks) if loss.kind == ORPHAN_EXIT else None
-        return call is not None and call.function.address == loss.count
+        return loss.kind == ORPHAN_EXIT and (loss.ticks, loss.count) in self._ends
 
 
 def inheritance(recording: Recording, thread: ThreadRecord) -> Inheritance:
@@ -89,11 +88,9 @@ def _begun(recording: Recording, thread: ThreadRecord) -> Iterator[InheritedCall
     for call in inheritance(parent, forking).calls:
         if call.end_ticks is None or call.end_ticks > process.fork_ticks:
             yield InheritedCall(call.process, call.thread, call.call, call.function, None)
-    calls = ThreadCalls(recording.reader, found.id, forking.number)
-    for number in calls.open_at(process.fork_ticks):
-        rows, row = calls.find(number)
-        function = parent.names.function(int(rows.site[row]))
-        yield InheritedCall(found.id, forking.number, number, function, None)
+    for open_call in Moment(parent, forking, process.fork_ticks).open_calls():
+        function = parent.names.function(open_call.site)
+        yield InheritedCall(found.id, forking.number, open_call.call, function, None)
 
 
 def _ended(begun: list[InheritedCall], recording: Recording, thread: ThreadRecord) -> list[InheritedCall]:

@@ -93,34 +93,6 @@ class ThreadCalls:
             f"the database is damaged: no call {call} of thread {self._thread} of process {self._process}"
         )
 
-    def open_at(self, ticks: int) -> list[int]:
-        """Returns the numbers of the calls that were open at a moment between two events, outermost first."""
-        rows, row = self._last_begun(ticks)
-        found: list[int] = []
-        while rows is not None:
-            is_open = int(rows.status[row]) == OPEN
-            if is_open or int(rows.start_ticks[row]) + int(rows.duration_ticks[row]) > ticks:
-                found.append(int(rows.call[row]))
-            parent = int(rows.parent[row])
-            if not parent:
-                break
-            rows, row = self.find(parent)
-        return found[::-1]
-
-    def _last_begun(self, ticks: int) -> tuple[Rows | None, int]:
-        """The last call that was entered before a moment."""
-        low, high = 0, len(self._with_own)
-        while low < high:
-            middle = (low + high) // 2
-            if int(self.own_rows(int(self._with_own[middle])).start_ticks[0]) <= ticks:
-                low = middle + 1
-            else:
-                high = middle
-        if not low:
-            return None, 0
-        rows = self.own_rows(int(self._with_own[low - 1]))
-        return rows, int(np.searchsorted(rows.start_ticks, np.uint64(ticks), side="right")) - 1
-
     def open_calls(self) -> NDArray[np.uint64]:
         """Returns the numbers of the calls that have not ended, outermost first."""
         frames = np.frombuffer(self._reader.stack(self._process, self._thread), FRAME)
