@@ -1,4 +1,4 @@
-"""Reading the session directory that a process left behind.
+"""The session directory that a process left behind: access to it, its lock, its session file, its removal.
 
 The layout is agent/record/layout.h's. The process that wrote it may have been killed between any two
 instructions, and its own bugs may have scribbled over it: nothing is believed before it is checked. Files are
@@ -14,16 +14,16 @@ import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from calltrace_collector.core.recovery import crc32c
 from calltrace_collector.errors import ProtocolError
-from calltrace_collector.model.process import ThreadInfo
+from calltrace_collector.ingest.outbox_file import OUTBOX_LIMIT_BYTES, read_messages
+from calltrace_collector.ingest.ring_file import RING_LIMIT_BYTES, RingTail, read_ring, read_ring_thread
 
-__all__ = ["RingTail", "SessionDirectory", "SessionHeader", "check_session_path", "session_directories"]
+__all__ = ["SessionDirectory", "SessionHeader", "check_session_path", "session_directories"]
 
 _PAGE_BYTES = 4096
 _VERSION = 1
@@ -33,23 +33,6 @@ _SESSION_MAGIC = 0x3153534543415254
 _NAME_ID_BYTES = 8
 _SESSION_FILE_LIMIT = 1 << 20
 _EXITED = 1
-
-_RING = struct.Struct("<QIIQIIQQQ16sI")
-_RING_HEAD_OFFSET = 128
-_RING_TAIL_OFFSET = 192
-_DROPPED_LIMIT = (1 << 48) - 1
-_RING_MAGIC = 0x31474E4952435254
-_RING_LIMIT_WORDS = 1 << 24
-_RING_FILE_LIMIT = _PAGE_BYTES + 8 * _RING_LIMIT_WORDS
-_RING_STATES_IN_USE = (1, 2)
-_RING_ENDED = 2
-
-_SEGMENT = struct.Struct("<QQQQ")
-_SEGMENT_HEADER_BYTES = 64
-_SEGMENT_BYTES = 4 << 20
-_SEGMENT_MAGIC = 0x3147455354554F42
-_FRAME = struct.Struct("<IIQ")
-_OUTBOX_LIMIT = 4 << 30
 
 _NO_LINKS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -67,39 +50,6 @@ class SessionHeader:
     ended_monotonic_ns: int
     ended_realtime_ns: int
     process: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class RingTail:
-    """What is left in a thread's ring: the words in [tail, head) were not yet in the outbox.
-
-    `words` are all the ring's words; the word at a position lies at position % len(words) * 8.
-    """
-
-    thread: int
-    tid: int
-    name: str
-    started_ticks: int
-    ended_ticks: int
-    stack_base: int
-    creator_tid: int
-    head: int
-    tail: int
-    dropped: int
-    size_words: int
-    words: bytes
-
-    def thread_info(self) -> ThreadInfo:
-        """What the ring's header says of its thread."""
-        return ThreadInfo(
-            number=self.thread,
-            tid=self.tid,
-            name=self.name,
-            started_ticks=self.started_ticks,
-            ended_ticks=self.ended_ticks,
-            stack_base=self.stack_base,
-            creator_tid=self.creator_tid,
-        )
 
 
 def check_session_path(path: str, session_id: bytes, pid: int) -> None:
@@ -242,41 +192,19 @@ class SessionDirectory:
             process=data[_PAGE_BYTES : _PAGE_BYTES + process_bytes],
         )
 
-    # --- the outbox ---
+    # --- the outbox and the rings ---
+
+    @contextmanager
+    def _saying_where(self) -> Iterator[None]:
+        try:
+            yield
+        except ProtocolError as error:
+            raise self._refuse(error.message) from None
 
     def messages(self, after: int) -> Iterator[tuple[int, bytes]]:
         """Yields (sequence number, AgentMessage) of all whole messages after a sequence number."""
-        with self._reading("outbox", _OUTBOX_LIMIT) as (fd, size):
-            segments = []
-            for base in range(0, size - _SEGMENT_BYTES + 1, _SEGMENT_BYTES):
-                header = os.pread(fd, _SEGMENT.size, base)
-                if len(header) < _SEGMENT.size:
-                    break  # cut off meanwhile
-                magic, first, last, end = _SEGMENT.unpack(header)
-                if magic == _SEGMENT_MAGIC and first != 0 and last > after:
-                    segments.append((first, base, end))
-            for _, base, end in sorted(segments):
-                if not _SEGMENT_HEADER_BYTES <= end <= _SEGMENT_BYTES:
-                    raise self._refuse("the outbox is damaged")
-                yield from self._frames(os.pread(fd, end, base), after)
-
-    def _frames(self, segment: bytes, after: int) -> Iterator[tuple[int, bytes]]:
-        at, end = _SEGMENT_HEADER_BYTES, len(segment)
-        while at < end:
-            if end - at < _FRAME.size:
-                raise self._refuse("the outbox is damaged")
-            size, crc, sequence = _FRAME.unpack_from(segment, at)
-            begin = at + _FRAME.size
-            if size > end - begin:
-                raise self._refuse("the outbox is damaged")
-            if sequence > after:
-                message = segment[begin : begin + size]
-                if crc32c(sequence.to_bytes(8, "little") + message) != crc:
-                    raise self._refuse(f"message {sequence} of the outbox is damaged")
-                yield sequence, message
-            at = begin + (size + 7) // 8 * 8
-
-    # --- the rings ---
+        with self._reading("outbox", OUTBOX_LIMIT_BYTES) as (fd, size), self._saying_where():
+            yield from read_messages(fd, size, after)
 
     def rings(self) -> list[tuple[int, str]]:
         """Lists the rings in use, in the order in which their threads began: (thread number, file name).
@@ -287,51 +215,16 @@ class SessionDirectory:
         for name in self._names():
             if not name.startswith("ring."):
                 continue
-            with suppress(OSError, ProtocolError), self._reading(name, _RING_FILE_LIMIT) as (fd, size):
-                header = os.pread(fd, _RING.size, 0) if size else b""
-                if len(header) < _RING.size:
-                    continue
-                magic, version, state, _, thread, *_ = _RING.unpack(header)
-                if magic == _RING_MAGIC and version == _VERSION and state in _RING_STATES_IN_USE:
+            with suppress(OSError, ProtocolError), self._reading(name, RING_LIMIT_BYTES) as (fd, size):
+                thread = read_ring_thread(fd, size)
+                if thread is not None:
                     found.append((thread, name))
         return sorted(found)
 
     def ring(self, name: str) -> RingTail:
         """Reads a ring that rings() has listed."""
-        with self._reading(name, _RING_FILE_LIMIT) as (fd, size):
-            page = os.pread(fd, _PAGE_BYTES, 0) if size else b""
-            if len(page) < _PAGE_BYTES:
-                raise self._refuse(f"{name} is cut off")
-            tail = self._ring_tail(name, page)
-            words = os.pread(fd, 8 * tail.size_words, _PAGE_BYTES)
-        if len(words) < 8 * tail.size_words:
-            raise self._refuse(f"{name} is cut off")
-        return replace(tail, words=words)
-
-    def _ring_tail(self, name: str, page: bytes) -> RingTail:
-        _, _, state, size_words, thread, tid, started, ended, stack_base, comm, creator_tid = (
-            _RING.unpack_from(page)
-        )
-        if not 0 < size_words <= _RING_LIMIT_WORDS or size_words & (size_words - 1):
-            raise self._refuse(f"{name} is damaged")
-        head, dropped = struct.unpack_from("<QQ", page, _RING_HEAD_OFFSET)
-        (tail,) = struct.unpack_from("<Q", page, _RING_TAIL_OFFSET)
-        if not 0 <= head - tail <= size_words:
-            raise self._refuse(f"{name} is damaged")
-        return RingTail(
-            thread=thread,
-            tid=tid,
-            name=comm.split(b"\0")[0].decode(errors="replace"),
-            started_ticks=started,
-            ended_ticks=ended if state == _RING_ENDED else 0,
-            stack_base=stack_base,
-            creator_tid=creator_tid,
-            head=head,
-            tail=tail,
-            dropped=min(dropped, _DROPPED_LIMIT),
-            size_words=size_words,
-            words=b"",
-        )
+        with self._reading(name, RING_LIMIT_BYTES) as (fd, size), self._saying_where():
+            return read_ring(fd, size, name)
 
     # --- the end ---
 

@@ -15,7 +15,6 @@ from calltrace_collector.core.trace import Trace
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.ingest.address_map import AddressMap
 from calltrace_collector.ingest.crash_analyst import CrashCase
-from calltrace_collector.ingest.directory import RingTail
 from calltrace_collector.ingest.export import (
     export_chunks,
     export_losses,
@@ -24,6 +23,7 @@ from calltrace_collector.ingest.export import (
     restore_sites,
 )
 from calltrace_collector.ingest.messages import read_clock, read_message, read_module, read_thread
+from calltrace_collector.ingest.ring_file import RingTail
 from calltrace_collector.ingest.thread_table import ThreadTable
 from calltrace_collector.model.clock import Clock
 from calltrace_collector.model.commit import ChunkRow, Commit, CrashRow, SavedProcess

@@ -21,7 +21,7 @@ from calltrace_collector.model.process import ModuleInfo, ProcessEnd, ProcessInf
 from tests.support.crash_files import leave_crash
 from tests.support.crash_samples import crash_analysis, crash_message
 from tests.unit.ingest.builders import MemorySink, process_info, process_message
-from tests.unit.ingest.test_directory import ring, session_file
+from tests.unit.ingest.left_files import ring, session_file
 
 NOBODYS_PID = (1 << 22) - 1
 """The kernel's largest, which no process has, for it begins anew long before."""
