@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from calltrace_collector import wire
 from calltrace_collector.errors import CalltraceError
 from calltrace_collector.ingest.crash_analyst import CrashAnalyst
+from calltrace_collector.ingest.left_behind import LeftBehind
 from calltrace_collector.ingest.registry import OpenSession, Registry
 from calltrace_collector.ingest.symbolizer import Symbolizer
 
@@ -29,6 +30,7 @@ class Finisher:
 
     Args:
         registry: whose sessions.
+        left_behind: opens and ends those of processes that are gone already.
         symbolizer: is told when a session has ended.
         analyst: has the crashes of sessions that have ended.
         workers: threads for what waits.
@@ -38,12 +40,14 @@ class Finisher:
     def __init__(
         self,
         registry: Registry,
+        left_behind: LeftBehind,
         symbolizer: Symbolizer,
         analyst: CrashAnalyst,
         workers: ThreadPoolExecutor,
         on_message: Callable[[str], None],
     ) -> None:
         self._registry = registry
+        self._left_behind = left_behind
         self._symbolizer = symbolizer
         self._analyst = analyst
         self._workers = workers
@@ -85,14 +89,14 @@ class Finisher:
     async def adopt(self) -> None:
         """Takes what was left behind."""
         try:
-            await self._in_worker(self._registry.adopt_left_behind)
+            await self._in_worker(self._left_behind.adopt)
         except CalltraceError as error:
             self._on_message(error.message)
 
     async def finish(self, request: wire.FinishRequest) -> wire.FinishResponse:
         """Returns when all sessions of a process that has ended are stored, named and analyzed."""
         process = (request.pid, request.start_time_jiffies)
-        self._registry.tell_wait_status(process, request.wait_status)
+        self._registry.ends.tell_wait_status(process, request.wait_status)
         await self.adopt()
         wait_s = FIRST_LOOK_S
         while self._registry.of_process(process):
@@ -100,7 +104,7 @@ class Finisher:
             wait_s = min(wait_s * 2, LAST_LOOK_S)
         await self._in_worker(self._symbolizer.wait)
         await self._in_worker(self._analyst.wait)
-        images = self._registry.finished(process)
+        images = self._registry.ends.finished(process)
         told = [(image.process, self._analyst.told(image.process)) for image in images]
         return wire.FinishResponse(
             sessions=len(images),

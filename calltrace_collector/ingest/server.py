@@ -19,6 +19,7 @@ from calltrace_collector.errors import UnreachableError
 from calltrace_collector.ingest.committer import Committer
 from calltrace_collector.ingest.crash_analyst import CrashAnalyst
 from calltrace_collector.ingest.finisher import Finisher
+from calltrace_collector.ingest.left_behind import LeftBehind
 from calltrace_collector.ingest.listener import private_socket, restricted_umask
 from calltrace_collector.ingest.registry import Registry
 from calltrace_collector.ingest.service import IngestService
@@ -103,12 +104,13 @@ class _Server:
         self._symbolizer = Symbolizer(sink, Resolver(), on_message)
         self._committer = Committer(sink, self._on_committed, on_message)
         self._analyst = CrashAnalyst(analyzer, sink, on_message)
-        self._registry = Registry(
-            sink, self._committer, self._analyst, options.socket, options.shm_directories, on_message
-        )
+        self._registry = Registry(sink, self._committer, self._analyst, on_message)
+        left_behind = LeftBehind(self._registry, options.socket, options.shm_directories, on_message)
         # Ends wait for their commits; who decodes must not wait with them.
         self._enders = ThreadPoolExecutor(max_workers=ENDERS, thread_name_prefix="ender")
-        self._finisher = Finisher(self._registry, self._symbolizer, self._analyst, self._enders, on_message)
+        self._finisher = Finisher(
+            self._registry, left_behind, self._symbolizer, self._analyst, self._enders, on_message
+        )
         self._service = IngestService(
             self._registry, self._committer, self._finisher, self._workers, on_message
         )
