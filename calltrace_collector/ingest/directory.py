@@ -31,6 +31,7 @@ _VERSION = 1
 _SESSION = struct.Struct("<QII16sQQIIQQQ112s")
 _SESSION_MAGIC = 0x3153534543415254
 _NAME_ID_BYTES = 8
+_NAME = re.compile(r"[0-9]+-[0-9a-f]{16}")
 _SESSION_FILE_LIMIT = 1 << 20
 _EXITED = 1
 
@@ -72,10 +73,14 @@ def check_session_path(path: str, session_id: bytes, pid: int) -> None:
 
 
 def session_directories(shm_directory: Path) -> list[Path]:
-    """Lists this user's session directories."""
+    """Lists this user's session directories: those with names that agents give them, so none that is kept."""
     parent = shm_directory / f"calltrace-{os.geteuid()}"
     try:
-        return sorted(entry for entry in parent.iterdir() if entry.is_dir() and not entry.is_symlink())
+        return sorted(
+            entry
+            for entry in parent.iterdir()
+            if _NAME.fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink()
+        )
     except OSError:
         return []
 
@@ -92,13 +97,21 @@ class SessionDirectory:
         self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS)
         try:
             self._check_private(os.fstat(self._fd))
-            self._session_fd = self._open("session", os.O_RDWR)
+            with self._saying_where():
+                self._session_fd = self._open("session", os.O_RDWR)
         except BaseException:
             os.close(self._fd)
             raise
 
     def _refuse(self, what: str) -> ProtocolError:
         return ProtocolError(f"{self.path}: {what}; look at it, and remove it if nobody needs it")
+
+    @contextmanager
+    def _saying_where(self) -> Iterator[None]:
+        try:
+            yield
+        except ProtocolError as error:
+            raise self._refuse(error.message) from None
 
     def _check_private(self, status: os.stat_result) -> None:
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
@@ -108,7 +121,7 @@ class SessionDirectory:
 
     def _check_file(self, name: str, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_nlink != 1:
-            raise self._refuse(f"{name} is not a file of this user's, or not only there")
+            raise ProtocolError(f"{name} is not a file of this user's, or not only there")
 
     def _open(self, name: str, flags: int = os.O_RDONLY) -> int:
         # Before it is opened, for that alone may do something where it is no file.
@@ -132,7 +145,7 @@ class SessionDirectory:
         try:
             size = os.fstat(fd).st_size
             if size > limit_bytes:
-                raise self._refuse(f"{name} is larger than any agent makes it")
+                raise ProtocolError(f"{name} is larger than any agent makes it")
             yield fd, size
         finally:
             os.close(fd)
@@ -158,13 +171,21 @@ class SessionDirectory:
         return bool(struct.unpack("hhqqi4x", answer)[0] != fcntl.F_UNLCK)
 
     def claim(self) -> bool:
-        """Takes the lock that the process has let go; False when it, or another collector, has it."""
+        """Takes the lock that the process has let go; False when it, or another collector, has or had it."""
         request = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         try:
             fcntl.fcntl(self._session_fd, fcntl.F_OFD_SETLK, request)
         except (BlockingIOError, PermissionError):
             return False
-        return True
+        return self._is_in_place()
+
+    def _is_in_place(self) -> bool:
+        """Whether no other collector has removed or renamed it since it was opened."""
+        try:
+            status = self.path.lstat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(status, os.fstat(self._fd))
 
     def header(self) -> SessionHeader:
         """Reads the session file."""
@@ -194,16 +215,9 @@ class SessionDirectory:
 
     # --- the outbox and the rings ---
 
-    @contextmanager
-    def _saying_where(self) -> Iterator[None]:
-        try:
-            yield
-        except ProtocolError as error:
-            raise self._refuse(error.message) from None
-
     def messages(self, after: int) -> Iterator[tuple[int, bytes]]:
         """Yields (sequence number, AgentMessage) of all whole messages after a sequence number."""
-        with self._reading("outbox", OUTBOX_LIMIT_BYTES) as (fd, size), self._saying_where():
+        with self._reading("outbox", OUTBOX_LIMIT_BYTES) as (fd, size):
             yield from read_messages(fd, size, after)
 
     def rings(self) -> list[tuple[int, str]]:
@@ -223,7 +237,7 @@ class SessionDirectory:
 
     def ring(self, name: str) -> RingTail:
         """Reads a ring that rings() has listed."""
-        with self._reading(name, RING_LIMIT_BYTES) as (fd, size), self._saying_where():
+        with self._reading(name, RING_LIMIT_BYTES) as (fd, size):
             return read_ring(fd, size, name)
 
     # --- the end ---
@@ -235,6 +249,10 @@ class SessionDirectory:
                 os.unlink(name, dir_fd=self._fd)
         with suppress(OSError):
             self.path.rmdir()
+
+    def keep(self) -> Path:
+        """Renames the directory so that nobody adopts it, and returns its new path."""
+        return self.path.rename(self.path.with_name(f"{self.path.name}.damaged"))
 
     def close(self) -> None:
         """Lets go of the directory, and of the lock."""

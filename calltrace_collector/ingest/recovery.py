@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.ingest.crash_analyst import CrashCase
@@ -22,45 +22,48 @@ class Recovered:
     Attributes:
         header: of the session file; None: there is none that can be read.
         crash: how the process crashed, if it did.
+        damage: what of its trace could not be taken, and why.
     """
 
     header: SessionHeader | None = None
     crash: CrashCase | None = None
+    damage: list[str] = field(default_factory=list)
 
 
 def recover(
     session: IngestSession, directory: SessionDirectory, on_message: Callable[[str], None]
 ) -> Recovered:
-    """Takes what is in a directory and not yet in its session; what is damaged is said and left out.
+    """Takes what is in a directory and not yet in its session; what is damaged is left out.
 
     Args:
         session: of a process that is gone.
         directory: the session's, claimed.
-        on_message: called with one line for the user for everything that cannot be read.
+        on_message: called with one line for the user for what cannot be read of a crash.
     """
-    header = _recover_calls(session, directory, on_message)
-    return Recovered(header, _recover_crash(session, directory, on_message))
+    damage: list[str] = []
+    header = _recover_calls(session, directory, damage)
+    return Recovered(header, _recover_crash(session, directory, on_message), damage)
 
 
 def _recover_calls(
-    session: IngestSession, directory: SessionDirectory, on_message: Callable[[str], None]
+    session: IngestSession, directory: SessionDirectory, damage: list[str]
 ) -> SessionHeader | None:
     @contextmanager
-    def saying_damage() -> Iterator[None]:
+    def noting_damage() -> Iterator[None]:
         try:
             yield
         except (OSError, ProtocolError) as error:
-            on_message(f"process {session.info.pid}: not all of its trace could be read: {error}")
+            damage.append(str(error))
 
     header = None
-    with saying_damage():
+    with noting_damage():
         header = directory.header()
         for _, message in directory.messages(after=session.received):
             session.receive(message)
     rings = directory.rings()
     next_thread = 1 + max((thread for thread, _ in rings), default=-1)
     for _, name in rings:
-        with saying_damage():
+        with noting_damage():
             session.receive_ring(directory.ring(name), next_thread)
     return header
 

@@ -2,7 +2,8 @@
 
 A session is open from its process's first message until its end is stored. A process that leaves without a
 word (killed, or gone while no collector ran) leaves its session directory; all ends go the same way: what is
-in the directory and not yet taken is taken, the end is stored, the directory is removed.
+in the directory and not yet taken is taken, the end is stored, the directory is removed, or kept under
+another name if not all of it could be read.
 """
 
 from __future__ import annotations
@@ -156,8 +157,12 @@ class Registry:
         with directory:
             if directory.is_held() or not directory.claim():
                 return False
-            self._store_end(opened, recover(opened.session, directory, self._on_message))
-            directory.remove()
+            left = recover(opened.session, directory, self._on_message)
+            self._store_end(opened, left)
+            if left.damage:
+                self._keep(opened.session, directory, left.damage)
+            else:
+                directory.remove()
         return True
 
     def _open_directory(self, opened: OpenSession) -> SessionDirectory | None:
@@ -179,6 +184,17 @@ class Registry:
             opened.directory = None
             return None
         return directory
+
+    def _keep(self, session: IngestSession, directory: SessionDirectory, damage: list[str]) -> None:
+        """Keeps a directory for people: what is damaged is not stored, but something may be made of it."""
+        try:
+            kept = f"what it left is kept in {directory.keep()}: remove it if nobody needs it"
+        except OSError as error:
+            kept = f"what it left could not be kept: {error}"
+        for what in damage:
+            self._on_message(
+                f"process {session.info.pid}: not all of its trace could be read: {what}; {kept}"
+            )
 
     def _store_end(self, opened: OpenSession, left: Recovered) -> None:
         session = opened.session

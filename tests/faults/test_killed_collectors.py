@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 from collections.abc import Callable
@@ -87,6 +88,8 @@ def test_the_next_collector_recovers_what_both_left(tally: Path, tmp_path: Path)
             assert (end.state, end.signal) == ("killed", None)
             program.check_interrupted()
         wait_until(lambda: not session_directories(collector.sessions), "nothing to be left behind")
+        parent = collector.sessions / f"calltrace-{os.geteuid()}"
+        assert list(parent.iterdir()) == [], "kept as damaged"
 
 
 def test_a_collector_killed_while_it_recovers_is_followed_by_one_that_does(

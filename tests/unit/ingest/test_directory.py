@@ -66,6 +66,19 @@ def test_whoever_made_it_holds_it(folder: Path) -> None:
             assert not other.claim()
 
 
+def test_what_another_collector_has_dealt_with_cannot_be_claimed(folder: Path) -> None:
+    for deal_with in (SessionDirectory.keep, SessionDirectory.remove):
+        with SessionDirectory(folder) as late:
+            with SessionDirectory(folder) as early:
+                assert early.claim()
+                deal_with(early)
+            assert not late.claim()
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "session").write_bytes(session_file())
+        with SessionDirectory(folder) as another:
+            assert another.claim()
+
+
 def test_removing_takes_what_agents_make_and_nothing_else(folder: Path) -> None:
     (folder / "ring.0").write_bytes(ring(0, 0, 0))
     with SessionDirectory(folder) as directory:
@@ -204,11 +217,14 @@ def test_the_path_that_agents_give_their_directories_is_taken() -> None:
 
 def test_only_directories_of_this_user_are_listed(tmp_path: Path) -> None:
     parent = tmp_path / f"calltrace-{os.geteuid()}"
-    (parent / "2").mkdir(parents=True)
-    (parent / "1").mkdir()
-    (parent / "file").touch()
-    (parent / "link").symlink_to(parent / "1")
-    assert [path.name for path in session_directories(tmp_path)] == ["1", "2"]
+    first, second = (f"{pid}-0123456789abcdef" for pid in (1, 2))
+    (parent / second).mkdir(parents=True)
+    (parent / first).mkdir()
+    (parent / f"{first}.damaged").mkdir()
+    (parent / "another").mkdir()
+    (parent / "3-0123456789abcdef").touch()
+    (parent / "4-0123456789abcdef").symlink_to(parent / first)
+    assert [path.name for path in session_directories(tmp_path)] == [first, second]
     assert session_directories(tmp_path / "nothing") == []
 
 
