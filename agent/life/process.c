@@ -62,7 +62,7 @@ static void put_link(struct proto *p, uint32_t field, const char *link)
     char path[PATH_BYTES];
     long length = sys_call6(SYS_readlinkat, AT_FDCWD, (long)link, (long)path, sizeof path, 0, 0);
     if (length > 0)
-        proto_bytes(p, field, path, (size_t)length);
+        proto_text(p, field, path, (size_t)length);
 }
 
 static void put_arguments(struct proto *p)
@@ -70,7 +70,7 @@ static void put_arguments(struct proto *p)
     char line[ARGUMENT_BYTES];
     long length = file_read("/proc/self/cmdline", line, sizeof line);
     for (long i = 0; i < length; i += (long)strlen(line + i) + 1)
-        proto_bytes(p, ARGUMENTS, line + i, strlen(line + i));
+        proto_text(p, ARGUMENTS, line + i, strlen(line + i));
     proto_uint(p, COMMAND_LINE_CUT, length == ARGUMENT_BYTES - 1);
 }
 

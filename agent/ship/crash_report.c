@@ -12,7 +12,6 @@
 #include "agent/ship/crash_memory.h"
 #include "agent/ship/crc32c.h"
 #include "agent/ship/messages.h"
-#include "agent/ship/utf8.h"
 
 #define MAPS_BYTES CRASH_STACK_BYTES
 #define ABORT_MESSAGE_BYTES 4096
@@ -95,17 +94,15 @@ static void put_maps(struct crash_report *r, struct proto *p)
             break;
         length += (size_t)got;
     }
-    utf8_clean(r->memory.scratch, length);
-    proto_bytes(p, MAPS, r->memory.scratch, length);
+    proto_text(p, MAPS, (const char *)r->memory.scratch, length);
     proto_uint(p, MAPS_CUT, got != 0);
 }
 
-static void put_text(struct proto *p, uint32_t field, char *text, size_t size)
+static void put_text(struct proto *p, uint32_t field, const char *text, size_t size)
 {
     size_t length = strnlen(text, size);
-    utf8_clean(text, length);
     if (length > 0)
-        proto_bytes(p, field, text, length);
+        proto_text(p, field, text, length);
 }
 
 /* What libc wrote before it called abort(), which it keeps for such as us. */

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "agent/ship/utf8.h"
+
 #define VARINT_MAX_BYTES 10
 
 enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2 };
@@ -89,10 +91,18 @@ static inline void proto_bytes(struct proto *p, uint32_t field, const void *byte
     p->length += length;
 }
 
+/* A string field: of names and paths, which may be any bytes, what is no UTF-8 becomes question marks. */
+static inline void proto_text(struct proto *p, uint32_t field, const char *text, size_t length)
+{
+    proto_bytes(p, field, text, length);
+    if (!p->full)
+        utf8_clean(p->bytes + p->length - length, length);
+}
+
 static inline void proto_string(struct proto *p, uint32_t field, const char *string)
 {
     if (*string != '\0')
-        proto_bytes(p, field, string, strlen(string));
+        proto_text(p, field, string, strlen(string));
 }
 
 #endif
