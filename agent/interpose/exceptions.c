@@ -1,6 +1,7 @@
 /*
  * Exceptions: when the stack begins to be unwound, and when a handler has ended that.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <unwind.h>
 
@@ -26,10 +27,15 @@ EXPORT _Unwind_Reason_Code _Unwind_RaiseException(struct _Unwind_Exception *exce
     return reason;
 }
 
+/* The unwinder is asking a function what to do. */
+static _Thread_local bool asking;
+
 EXPORT void *__cxa_begin_catch(void *exception)
 {
     catch_function *begin_catch = real_once(&real_begin_catch, "__cxa_begin_catch");
     record_note(NOTE_CATCH, 0, STACK_POINTER());
+    if (asking) /* the answer is that it must not leave this function (noexcept): std::terminate() is next */
+        uncaught_remember(exception, STACK_POINTER());
     return begin_catch(exception);
 }
 
@@ -40,7 +46,9 @@ static _Unwind_Reason_Code ask(_Unwind_Personality_Fn personality, int version, 
                                _Unwind_Exception_Class class, struct _Unwind_Exception *exception,
                                struct _Unwind_Context *context)
 {
+    asking = true;
     _Unwind_Reason_Code answer = personality(version, actions, class, exception, context);
+    asking = false;
     if (answer != _URC_INSTALL_CONTEXT)
         return answer;
     /* The frame address of what the function called: that is its own stack pointer. */

@@ -127,6 +127,27 @@ EXPORT _Unwind_Reason_Code _Unwind_Resume_or_Rethrow(struct _Unwind_Exception *e
     return reason;
 }
 
+/* What a thread has caught last (libsupc++'s __cxa_eh_globals). */
+struct eh_globals {
+    struct cxx_exception *caught;
+    unsigned uncaught_count;
+};
+
+/* std::terminate(): clang's code calls it with the exception that must not leave a function (noexcept) caught;
+ * and who calls it in a handler, does so for the exception's sake. */
+EXPORT void _ZSt9terminatev(void)
+{
+    typedef struct eh_globals *globals_function(void);
+    typedef void terminate_function(void);
+    static void *globals_place, *terminate_place;
+    globals_function *globals = real_once(&globals_place, "__cxa_get_globals");
+    const struct eh_globals *of_thread = globals != NULL ? globals() : NULL;
+    if (of_thread != NULL && of_thread->caught != NULL)
+        uncaught_remember(&of_thread->caught->header, (uint64_t)(uintptr_t)__builtin_dwarf_cfa());
+    ((terminate_function *)real_once(&terminate_place, "_ZSt9terminatev"))();
+    __builtin_unreachable();
+}
+
 uint32_t uncaught_copy(struct crash_slot *slot, uint64_t stack_pointer)
 {
     const struct uncaught *u = &uncaught;

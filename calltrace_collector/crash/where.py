@@ -16,7 +16,8 @@ _SYSTEM_MODULES = re.compile(
 _SYSTEM_FUNCTION = re.compile(
     r"(?:__GI_)?_*(?:raise|gsignal|abort|p?thread_kill|pthread_kill_implementation|pthread_kill_internal|tgkill"
     r"|assert_fail|assert_fail_base|assert_perror_fail|assert|fortify_fail|chk_fail|stack_chk_fail|libc_message"
-    r"|malloc_printerr|start|libc_csu_init|cxa_\w+|gxx_personality_v0|Unwind_\w+|restore_rt|libc_fatal)"
+    r"|malloc_printerr|start|libc_csu_init|cxa_\w+|clang_call_terminate|gxx_personality_v0|Unwind_\w+"
+    r"|restore_rt|libc_fatal)"
     r"|(?:std|__gnu_cxx|__cxxabiv1)::.*"
 )
 _SYSTEM_FILE = re.compile(r"/usr/(?:local/)?(?:include|lib)/.*")
