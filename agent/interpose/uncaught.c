@@ -133,8 +133,8 @@ struct eh_globals {
     unsigned uncaught_count;
 };
 
-/* std::terminate(): clang's code calls it with the exception that must not leave a function (noexcept) caught;
- * and who calls it in a handler, does so for the exception's sake. */
+/* std::terminate(): clang's code calls it with the exception that must not leave a function (noexcept)
+ * caught; and who calls it in a handler, does so for the exception's sake. */
 EXPORT void _ZSt9terminatev(void)
 {
     typedef struct eh_globals *globals_function(void);
