@@ -91,6 +91,17 @@ static void end_for_want_of_stack(int signal, siginfo_t *info)
     send_again(SIGSEGV, &forced);
 }
 
+/* A program that has the processor check alignment (EFLAGS.AC) has it do so in us, too. */
+static uint32_t record(int signal, siginfo_t *info, const mcontext_t *context, uint64_t frame)
+{
+    const unsigned long long alignment_check = 1u << 18;
+    unsigned long long flags = __builtin_ia32_readeflags_u64();
+    __builtin_ia32_writeeflags_u64(flags & ~alignment_check);
+    uint32_t number = crash_record(signal, info, context, frame);
+    __builtin_ia32_writeeflags_u64(flags);
+    return number;
+}
+
 static void on_crash(int signal, siginfo_t *info, void *context)
 {
     ucontext_t *interrupted = context;
@@ -99,19 +110,19 @@ static void on_crash(int signal, siginfo_t *info, void *context)
     if (handler == (uintptr_t)SIG_IGN)
         return; /* has just been chosen by another thread */
     if (handler == (uintptr_t)SIG_DFL) {
-        crash_record(signal, info, &interrupted->uc_mcontext, 0);
+        record(signal, info, &interrupted->uc_mcontext, 0);
         end_by_default(signal, info);
         return;
     }
     bool programs = !altstack_is_ours(&interrupted->uc_stack);
     struct signal_place place = signal_frame_place(interrupted, info, chosen.flags, programs);
     if (place.no_room) {
-        crash_record(signal, info, &interrupted->uc_mcontext, 0);
+        record(signal, info, &interrupted->uc_mcontext, 0);
         end_for_want_of_stack(signal, info);
         return;
     }
     uint64_t frame = place.frame != 0 ? place.frame : (uint64_t)(uintptr_t)__builtin_frame_address(0);
-    uint32_t number = crash_record(signal, info, &interrupted->uc_mcontext, frame);
+    uint32_t number = record(signal, info, &interrupted->uc_mcontext, frame);
     uint64_t flags = (uint32_t)chosen.flags;
     if (place.frame != 0)
         signal_frame_move(place.frame, signal, interrupted, run_programs_handler, handler, flags, number);
