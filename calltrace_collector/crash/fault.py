@@ -16,6 +16,7 @@ from calltrace_collector.crash.space import AddressSpace
 from calltrace_collector.model.crash import CrashRecord
 
 _PAGE_FAULT = 14
+_ALIGNMENT_CHECK = 17  # of which the processor gives no address
 _PROTECTION = (0, 12, 13)  # not known, stack fault, general protection
 _WRITE, _FETCH = 2, 16
 _NULL_BYTES = 1 << 16
@@ -44,6 +45,8 @@ class Fault:
 
 def find_fault(record: CrashRecord, space: AddressSpace) -> Fault | None:
     """Returns the access that the signal is about; None for signals that are about none."""
+    if record.trap_number == _ALIGNMENT_CHECK and record.fault_address == 0:
+        return Fault("access", None, "not aligned as the program has asked for")
     if signals.has_address(record.signal, record.code):
         address = record.fault_address
         overflow = _is_overflow(record, space, address)
