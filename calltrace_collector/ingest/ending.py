@@ -1,7 +1,8 @@
 """Whether a process lives, and how it ended.
 
 Nobody but a parent may wait for a process; the kernel tells others what it can: a pidfd's exit information
-(Linux 6.15 and later), or the exit code in /proc/PID/stat while the process is a zombie.
+(Linux 6.15 and later), or the exit code in /proc/PID/stat while the process is a zombie. Nobody is told that
+a process has exec'd: that is what is left if its image is gone, and it neither is gone nor dies.
 """
 
 from __future__ import annotations
@@ -11,24 +12,23 @@ import os
 import signal
 import struct
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from calltrace_collector.ingest.vital_signs import PROC, Life, life_of, read_stat
 from calltrace_collector.model.process import ProcessEnd, ProcessState
 
 __all__ = ["ProcessWatch", "end_from_wait_status", "read_start_time"]
-
-_STAT_STATE_FIELD = 3
-_STAT_START_TIME_FIELD = 22
-_STAT_EXIT_CODE_FIELD = 52
 
 # struct pidfd_info and PIDFD_GET_INFO of linux/pidfd.h.
 _PIDFD_INFO = struct.Struct("=QQ" + "I" * 12)
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_GET_INFO = 0xC0000000 | _PIDFD_INFO.size << 16 | 0xFF << 8 | 11
 _EXIT_CODE_INDEX = 13
+
+LOOKS_APART_NS = 4_000_000
+"""How far apart two looks are that say the same: a process that dies does not look like it from the first."""
 
 _CRASH_SIGNALS = frozenset(
     {
@@ -43,31 +43,9 @@ _CRASH_SIGNALS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Stat:
-    state: str
-    start_time_jiffies: int
-    wait_status: int
-
-
-def _read_stat(pid: int) -> _Stat | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return None
-    # Field 2, the name in parentheses, may hold anything; what follows its last parenthesis is field 3.
-    fields = text.rpartition(")")[2].split()
-    first = _STAT_STATE_FIELD
-    return _Stat(
-        state=fields[_STAT_STATE_FIELD - first],
-        start_time_jiffies=int(fields[_STAT_START_TIME_FIELD - first]),
-        wait_status=int(fields[_STAT_EXIT_CODE_FIELD - first]),
-    )
-
-
 def read_start_time(pid: int) -> int | None:
     """Returns field 22 of /proc/PID/stat, which with the pid names a process of this boot."""
-    stat = _read_stat(pid)
+    stat = read_stat(PROC / str(pid))
     return stat.start_time_jiffies if stat else None
 
 
@@ -86,11 +64,15 @@ class ProcessWatch:
     Args:
         pid: in this process's own pid namespace.
         start_time_jiffies: of the process meant; another one with that pid is not watched.
+        proc: where the proc file system is.
     """
 
-    def __init__(self, pid: int, start_time_jiffies: int) -> None:
+    def __init__(self, pid: int, start_time_jiffies: int, proc: Path = PROC) -> None:
         self._pid = pid
         self._start_time = start_time_jiffies
+        self._proc = proc
+        self._living_since_ns: int | None = None
+        self._lives_on = False
         self._pidfd = self._open()
 
     def _open(self) -> int | None:
@@ -104,15 +86,36 @@ class ProcessWatch:
         os.close(pidfd)
         return None
 
+    def _life(self) -> Life:
+        return life_of(self._pid, self._start_time, self._proc)
+
     def is_alive(self) -> bool:
-        """Whether the process runs: neither gone nor a zombie."""
-        stat = _read_stat(self._pid)
-        return stat is not None and stat.start_time_jiffies == self._start_time and stat.state not in "ZX"
+        """Whether the process is there, if only to die: neither gone nor a zombie."""
+        return self._life() is not Life.GONE
+
+    def is_settled(self) -> bool:
+        """Whether it can be told how the image ended, given that it has: to be asked again until it can.
+
+        That is so once the process is gone, or was seen to live on by two looks with some time between them
+        and none between them that saw it die.
+        """
+        if self._lives_on:
+            return True
+        life = self._life()
+        if life is not Life.LIVES:
+            self._living_since_ns = None
+            return life is Life.GONE
+        now_ns = time.monotonic_ns()
+        if self._living_since_ns is None:
+            self._living_since_ns = now_ns
+        self._lives_on = now_ns - self._living_since_ns >= LOOKS_APART_NS
+        return self._lives_on
 
     def end(self) -> ProcessEnd:
-        """Says how the image ended, given that it has; state `execed` when its process lives on."""
+        """Says how the image ended, once that is settled; state `execed` when its process lives on."""
         now_ns = time.time_ns()
-        if self.is_alive():
+        # Not by another look: what its process does after it was seen to live on is not this image's end.
+        if self._lives_on:
             return ProcessEnd(ProcessState.EXECED, None, None, now_ns)
         wait_status = self._zombie_status()
         if wait_status is None:
@@ -122,7 +125,7 @@ class ProcessWatch:
         return end_from_wait_status(wait_status, now_ns)
 
     def _zombie_status(self) -> int | None:
-        stat = _read_stat(self._pid)
+        stat = read_stat(self._proc / str(self._pid))
         if stat is None or stat.start_time_jiffies != self._start_time:
             return None
         return stat.wait_status

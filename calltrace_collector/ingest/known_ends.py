@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from calltrace_collector.errors import ProtocolError
-from calltrace_collector.ingest.crash_analyst import CrashCase
 from calltrace_collector.ingest.ending import ProcessWatch, end_from_wait_status
 from calltrace_collector.ingest.recovery import Recovered
 from calltrace_collector.ingest.session import IngestSession
@@ -84,30 +83,26 @@ class KnownEnds:
 
         Args:
             session: the image's; all that it recorded is in it.
-            watch: of its process.
+            watch: of its process; it is settled.
             left: what was in its directory.
             open_images: returns the open sessions of the same process.
         """
-        return _crashed(self._end_of(session, watch, left, open_images), left.crash)
-
-    def _end_of(
-        self,
-        session: IngestSession,
-        watch: ProcessWatch,
-        left: Recovered,
-        open_images: Callable[[], Iterable[IngestSession]],
-    ) -> ProcessEnd:
         header = left.header
         if header is not None and header.exit_code is not None:
             return ProcessEnd(ProcessState.EXITED, header.exit_code, None, header.ended_realtime_ns)
         end = watch.end()
-        if end.state == ProcessState.EXECED or self._has_later_image(session, open_images()):
+        if self._has_later_image(session, open_images()):
             return ProcessEnd(ProcessState.EXECED, None, None, end.ended_at_ns)
         if end.exit_code is None and end.signal is None:
             with self._lock:
                 wait_status = self._wait_statuses.get(process_of(session))
             if wait_status is not None:
                 return end_from_wait_status(wait_status, end.ended_at_ns)
+            crash = left.crash.crash if left.crash is not None else None
+            if crash is not None and not crash.record.handled:
+                return ProcessEnd(ProcessState.CRASHED, None, crash.record.signal, crash.crashed_at_ns)
+            if end.state == ProcessState.EXECED:
+                return end
             # Nobody saw it end, so it may have been long ago.
             return replace(end, ended_at_ns=session.last_seen_ns())
         return end
@@ -121,13 +116,6 @@ class KnownEnds:
 def process_of(session: IngestSession) -> tuple[int, int]:
     """The pid and start time of a session's process."""
     return session.info.pid, session.info.start_time_jiffies
-
-
-def _crashed(end: ProcessEnd, crash: CrashCase | None) -> ProcessEnd:
-    """The end of a process that crashed, if nobody else knows how it ended."""
-    if crash is None or crash.crash.record.handled or (end.state, end.signal) != (ProcessState.KILLED, None):
-        return end
-    return ProcessEnd(ProcessState.CRASHED, None, crash.crash.record.signal, crash.crash.crashed_at_ns)
 
 
 def _forget_oldest(remembered: dict[tuple[int, int], Any]) -> None:

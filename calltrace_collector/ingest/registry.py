@@ -152,10 +152,13 @@ class Registry:
         if directory is None:
             if opened.watch.is_alive() and not opened.session.said_goodbye:
                 return False
+            if not opened.watch.is_settled():
+                return False
             self._store_end(opened, Recovered())
             return True
         with directory:
-            if directory.is_held() or not directory.claim():
+            # A process lets go of its session when it dies, which is some time before it is gone.
+            if directory.is_held() or not opened.watch.is_settled() or not directory.claim():
                 return False
             left = recover(opened.session, directory, self._on_message)
             self._store_end(opened, left)

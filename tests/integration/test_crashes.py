@@ -279,3 +279,14 @@ def test_a_damaged_crash_file_costs_only_what_is_in_it(
     assert functions(collector.calls(pid, "--function", "tick")) == ["tick"] * (TICKS + 1)
     wait_until(lambda: not folder.exists(), "the session directory to be removed")
     assert len(collector.log().splitlines()) == (0 if damage == "gone" else 1)
+
+
+def test_a_crash_with_a_large_memory_is_no_exec(
+    collector: Collector, build: Callable[..., Path], tmp_path: Path
+) -> None:
+    pid, status = run(collector, build("large_crash.c", *FLAGS), "300", tmp_path)
+    assert status == -signal.SIGSEGV
+    end = collector.process(pid)
+    assert (end["state"], end["signal"]) == ("crashed", signal.SIGSEGV)
+    for core in tmp_path.glob("core*"):
+        core.unlink()

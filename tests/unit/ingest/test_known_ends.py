@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from calltrace_collector.errors import ProtocolError
+from calltrace_collector.ingest import ending
+from calltrace_collector.ingest.vital_signs import Life
 from calltrace_collector.model.process import ProcessInfo, ProcessState
+from tests.support.collector import wait_until
 from tests.support.crash_files import leave_crash
 from tests.support.crash_samples import crash_message
 from tests.unit.ingest.collectors import Collector
@@ -38,6 +41,37 @@ def test_how_a_crashed_process_ended(
     found = collector.end().end
     assert found is not None
     assert (found.state, found.exit_code, found.signal) == end
+
+
+@pytest.mark.parametrize(
+    ("crashed", "wait_status", "end"),
+    [
+        (False, None, (ProcessState.EXECED, None)),
+        (False, 9, (ProcessState.KILLED, 9)),
+        (True, None, (ProcessState.CRASHED, 11)),
+        (True, 9, (ProcessState.KILLED, 9)),
+    ],
+)
+def test_that_a_process_lives_on_is_believed_last(
+    collector: Collector,
+    info: ProcessInfo,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    crashed: bool,
+    wait_status: int | None,
+    end: tuple[ProcessState, int | None],
+) -> None:
+    monkeypatch.setattr(ending, "life_of", lambda *_: Life.LIVES)
+    if crashed:
+        leave_crash(Path(info.session_directory), crash_message())
+    if wait_status is not None:
+        collector.registry.ends.tell_wait_status((info.pid, info.start_time_jiffies), wait_status)
+    opened = collector.open(info)
+    assert not collector.registry.end_if_over(opened)
+    wait_until(lambda: collector.registry.end_if_over(opened), "two looks")
+    found = collector.end().end
+    assert found is not None
+    assert (found.state, found.signal) == end
 
 
 @pytest.mark.parametrize("status", [0x7F, 0x137F, 0xFFFF, 1 << 16, (1 << 32) - 1])
