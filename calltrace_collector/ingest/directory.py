@@ -23,7 +23,13 @@ from calltrace_collector.errors import ProtocolError
 from calltrace_collector.ingest.outbox_file import OUTBOX_LIMIT_BYTES, read_messages
 from calltrace_collector.ingest.ring_file import RING_LIMIT_BYTES, RingTail, read_ring, read_ring_thread
 
-__all__ = ["SessionDirectory", "SessionHeader", "check_session_path", "session_directories"]
+__all__ = [
+    "OtherLayoutError",
+    "SessionDirectory",
+    "SessionHeader",
+    "check_session_path",
+    "session_directories",
+]
 
 _PAGE_BYTES = 4096
 _VERSION = 1
@@ -36,6 +42,10 @@ _SESSION_FILE_LIMIT = 1 << 20
 _EXITED = 1
 
 _NO_LINKS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class OtherLayoutError(ProtocolError):
+    """Another version's agent wrote it, so another version's collector may read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +208,8 @@ class SessionDirectory:
         if magic != _SESSION_MAGIC:
             raise self._refuse("the session file was not written to its end")
         if version != _VERSION:
-            raise self._refuse(f"written by an agent of layout {version}, this collector reads {_VERSION}")
+            what = f"written by an agent of layout {version}, this collector reads {_VERSION}"
+            raise OtherLayoutError(self._refuse(what).message)
         if process_bytes > len(data) - _PAGE_BYTES:
             raise self._refuse("the session file is cut off")
         return SessionHeader(
