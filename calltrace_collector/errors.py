@@ -10,6 +10,7 @@ A message says what happened, to what, and what to do about it.
     │   └── SchemaError       the database is of another version of the schema
     ├── SymbolError           a file has no readable symbols or debug information
     ├── ProtocolError         what a peer sent breaks the protocol
+    │   └── OtherLayoutError  an agent of another version wrote a session directory
     └── BuildError            a compiled part is missing or of another version
 """
 
@@ -19,6 +20,7 @@ __all__ = [
     "BuildError",
     "CalltraceError",
     "NotFoundError",
+    "OtherLayoutError",
     "ProtocolError",
     "SchemaError",
     "StoreError",
@@ -77,6 +79,10 @@ class SymbolError(CalltraceError):
 
 class ProtocolError(CalltraceError):
     """What a peer sent breaks the protocol."""
+
+
+class OtherLayoutError(ProtocolError):
+    """An agent of another version wrote a session directory: a collector of that version may read it."""
 
 
 class BuildError(CalltraceError):

@@ -19,12 +19,11 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from calltrace_collector.errors import ProtocolError
+from calltrace_collector.errors import OtherLayoutError, ProtocolError
 from calltrace_collector.ingest.outbox_file import OUTBOX_LIMIT_BYTES, read_messages
 from calltrace_collector.ingest.ring_file import RING_LIMIT_BYTES, RingTail, read_ring, read_ring_thread
 
 __all__ = [
-    "OtherLayoutError",
     "SessionDirectory",
     "SessionHeader",
     "check_session_path",
@@ -42,10 +41,6 @@ _SESSION_FILE_LIMIT = 1 << 20
 _EXITED = 1
 
 _NO_LINKS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class OtherLayoutError(ProtocolError):
-    """Another version's agent wrote it, so another version's collector may read it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from calltrace_collector.errors import CalltraceError, ProtocolError, StoreError
+from calltrace_collector.errors import CalltraceError, OtherLayoutError, ProtocolError, StoreError
 from calltrace_collector.ingest.directory import (
-    OtherLayoutError,
     SessionDirectory,
     session_directories,
 )

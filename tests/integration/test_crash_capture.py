@@ -293,7 +293,7 @@ THROWS = {
     "by_pointer": ("N4shop7RefusalE", "refused 42"),
     "in_thread": ("N4shop7RefusalE", "refused 42"),
     "own_handler": ("N4shop7RefusalE", "refused 42"),
-    "forbidden": None,
+    "forbidden": ("St13runtime_error", "out of cheese"),
     "terminated": None,
     "caught_before": None,
 }
