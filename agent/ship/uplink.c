@@ -41,7 +41,7 @@ static void give_up(struct uplink *u, const char *why)
     char line[AGENT_MESSAGE_BYTES];
     struct text t = text_in(line, sizeof line);
     text_add(&t, why);
-    text_add(&t, ": what this program calls from now on is not recorded");
+    text_add(&t, ": not all of this program's calls are recorded");
     complaint_leave(line);
     u->refused = true;
     __atomic_store_n(&agent.config.drops, true, __ATOMIC_RELAXED);

@@ -79,7 +79,7 @@ def test_a_refused_program_says_so_once_and_goes_on(
         assert program.wait() == 0
     assert program.errors == (
         "calltrace: the collector refused the trace: go?away ?[31m: "
-        "what this program calls from now on is not recorded\n"
+        "not all of this program's calls are recorded\n"
     )
     assert handler.streams == 1
 
