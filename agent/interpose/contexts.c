@@ -10,8 +10,6 @@
 #include "agent/life/crash.h"
 #include "agent/record/record.h"
 
-#define STACK_POINTER() ((uint64_t)(uintptr_t)__builtin_dwarf_cfa())
-
 typedef int swap_function(ucontext_t *, const ucontext_t *);
 typedef int set_function(const ucontext_t *);
 

@@ -10,8 +10,6 @@
 #include "agent/life/crash.h"
 #include "agent/record/record.h"
 
-#define STACK_POINTER() ((uint64_t)(uintptr_t)__builtin_dwarf_cfa())
-
 typedef _Unwind_Reason_Code raise_function(struct _Unwind_Exception *);
 typedef void *catch_function(void *);
 typedef _Unwind_Word cfa_function(struct _Unwind_Context *);

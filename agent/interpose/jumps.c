@@ -48,8 +48,6 @@ static __attribute__((constructor)) void find_real(void)
     real_once(&real_longjmp_chk, "__longjmp_chk");
 }
 
-#define STACK_POINTER() ((uint64_t)(uintptr_t)__builtin_dwarf_cfa())
-
 EXPORT void longjmp(struct __jmp_buf_tag environment[1], int value)
 {
     note_jump(environment, STACK_POINTER());

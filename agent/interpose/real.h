@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#define EXPORT __attribute__((visibility("default")))
+#include "agent/record/compiler.h"
 
 /* The function of this name that comes after ours, as dlsym() finds it, or NULL. */
 void *real_function(const char *name);

@@ -123,7 +123,7 @@ EXPORT _Unwind_Reason_Code _Unwind_Resume_or_Rethrow(struct _Unwind_Exception *e
     static void *place;
     rethrow_function *rethrow = real_once(&place, "_Unwind_Resume_or_Rethrow");
     _Unwind_Reason_Code reason = rethrow(exception);
-    uncaught_remember(exception, (uint64_t)(uintptr_t)__builtin_dwarf_cfa());
+    uncaught_remember(exception, STACK_POINTER());
     return reason;
 }
 
@@ -143,7 +143,7 @@ EXPORT void _ZSt9terminatev(void)
     globals_function *globals = real_once(&globals_place, "__cxa_get_globals");
     const struct eh_globals *of_thread = globals != NULL ? globals() : NULL;
     if (of_thread != NULL && of_thread->caught != NULL)
-        uncaught_remember(&of_thread->caught->header, (uint64_t)(uintptr_t)__builtin_dwarf_cfa());
+        uncaught_remember(&of_thread->caught->header, STACK_POINTER());
     ((terminate_function *)real_once(&terminate_place, "_ZSt9terminatev"))();
     __builtin_unreachable();
 }

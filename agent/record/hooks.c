@@ -7,10 +7,6 @@
 #include "agent/record/record.h"
 #include "agent/record/ring.h"
 
-#define EXPORT __attribute__((visibility("default")))
-/* The stack pointer of the instrumented function where it called the hook. */
-#define STACK_POINTER() ((uint64_t)(uintptr_t)__builtin_dwarf_cfa())
-
 static FORCE_INLINE uint64_t fill_entry(struct producer *p, const void *function, const void *call_site,
                                         uint64_t stack_pointer, uint64_t ticks_of(void))
 {

@@ -6,12 +6,9 @@
 
 #include <stdint.h>
 
+#include "agent/record/compiler.h"
 #include "agent/record/layout.h"
 #include "agent/record/ring.h"
-
-#define COLD __attribute__((noinline, cold))
-#define FORCE_INLINE inline __attribute__((always_inline))
-#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
 static inline uint64_t record_event_word(const void *function, uint64_t stack_pointer, uint64_t kind)
 {

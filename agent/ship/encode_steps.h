@@ -8,10 +8,10 @@
 #ifndef CALLTRACE_SHIP_ENCODE_STEPS_H
 #define CALLTRACE_SHIP_ENCODE_STEPS_H
 
+#include "agent/record/compiler.h"
 #include "agent/record/layout.h"
 #include "agent/ship/encode.h"
 
-#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 /* How much of its stack pointer an entry has. */
 #define SP_BITS (RECORD_SP_UNIT_SHIFT + 30)
 

@@ -2,6 +2,8 @@
 #ifndef CALLTRACE_CORE_BATCH_H
 #define CALLTRACE_CORE_BATCH_H
 
+#include <stdbool.h>
+
 #include "calltrace_collector/core/core.h"
 
 /* Mark.Kind */
@@ -22,6 +24,12 @@ struct mark {
     uint32_t kind;
     uint64_t value;
 };
+
+/* Whether the mark is one of those that end calls. */
+static inline bool mark_ends_calls(const struct mark *mark)
+{
+    return mark->kind == MARK_ABANDONED || mark->kind == MARK_UNWOUND || mark->kind == MARK_LOST_EXIT;
+}
 
 /* A stack that the batch is the first to use. */
 struct new_stack {

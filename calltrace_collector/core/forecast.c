@@ -54,8 +54,7 @@ static bool ends_calls(const struct batch *batch, const struct mark *mark)
 {
     const struct mark *next = mark + 1;
     return next < batch->marks + batch->mark_count && next->index == mark->index &&
-           (next->kind == MARK_ABANDONED || next->kind == MARK_LOST_EXIT || next->kind == MARK_UNWOUND ||
-            next->kind == MARK_ORPHAN_EXIT);
+           (mark_ends_calls(next) || next->kind == MARK_ORPHAN_EXIT);
 }
 
 /* `to` is where the mark's segment ends. */

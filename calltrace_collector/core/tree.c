@@ -186,12 +186,6 @@ static void apply_mark(struct ct_trace *trace, struct thread *thread, const stru
     }
 }
 
-/* Whether the mark ends calls, the first of them after the ticks that have elapsed. */
-static bool takes_time(const struct mark *mark)
-{
-    return mark->kind == MARK_ABANDONED || mark->kind == MARK_UNWOUND || mark->kind == MARK_LOST_EXIT;
-}
-
 /* Returns the time at its end. */
 static uint64_t apply_segment(struct ct_trace *trace, struct thread *thread, const struct batch *batch,
                               const struct segment *segment, uint64_t extra)
@@ -210,7 +204,7 @@ static uint64_t apply_segment(struct ct_trace *trace, struct thread *thread, con
                 extra += mark->value;
             else
                 apply_mark(trace, thread, mark, extra);
-            if (takes_time(mark))
+            if (mark_ends_calls(mark)) /* the first of them after the ticks that have elapsed */
                 extra = 0;
         }
         if (delta && index < segment->to) {
