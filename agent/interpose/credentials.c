@@ -13,9 +13,7 @@ static int followed(int status)
     if (status != 0 || !agent_is_running())
         return status;
     struct attach_request request = {.kind = REQUEST_FOLLOW};
-    uint64_t signals = thread_block_signals();
     thread_ask(&request);
-    thread_restore_signals(signals);
     return status;
 }
 

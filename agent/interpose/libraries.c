@@ -18,9 +18,7 @@ typedef int close_type(void *);
 static void ask_to_look(enum request_kind kind, uint64_t ticks)
 {
     struct attach_request request = {.kind = kind, .started_ticks = ticks};
-    uint64_t signals = thread_block_signals();
     thread_ask(&request);
-    thread_restore_signals(signals);
 }
 
 /* How many libraries have been loaded and unloaded since the program began. */

@@ -31,14 +31,14 @@ _Thread_local uint32_t thread_creator_tid;
 static pthread_key_t end_key;
 static _Thread_local int end_rounds;
 
-uint64_t thread_block_signals(void)
+static uint64_t block_signals(void)
 {
     uint64_t all = UINT64_MAX, before = 0;
     sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before, KERNEL_SIGSET_BYTES, 0, 0);
     return before;
 }
 
-void thread_restore_signals(uint64_t before)
+static void restore_signals(uint64_t before)
 {
     sys_call6(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, KERNEL_SIGSET_BYTES, 0, 0);
 }
@@ -60,7 +60,7 @@ static uint64_t stack_base_above(uint64_t stack_pointer)
     return base & ~15ull;
 }
 
-void thread_ask(struct attach_request *request)
+static void send_request(struct attach_request *request)
 {
     struct attach_request *newest = __atomic_load_n(&agent.requests, __ATOMIC_RELAXED);
     do {
@@ -70,6 +70,13 @@ void thread_ask(struct attach_request *request)
     agent_wake_flusher();
     while (__atomic_load_n(&request->done, __ATOMIC_ACQUIRE) == 0)
         futex_wait(&request->done, 0, 0);
+}
+
+void thread_ask(struct attach_request *request)
+{
+    uint64_t signals = block_signals();
+    send_request(request);
+    restore_signals(signals);
 }
 
 static bool attach(uint64_t stack_pointer)
@@ -83,7 +90,7 @@ static bool attach(uint64_t stack_pointer)
         .creator_tid = thread_creator_tid,
     };
     sys_call3(SYS_prctl, PR_GET_NAME, (long)request.name, 0);
-    thread_ask(&request);
+    send_request(&request);
     if (request.producer == NULL) {
         complaint_leave("no memory for the calls of a thread: they are not recorded");
         complaint_say();
@@ -99,9 +106,9 @@ COLD bool thread_attach(uint64_t stack_pointer)
 {
     if (__atomic_load_n(&agent.state, __ATOMIC_ACQUIRE) == AGENT_OFF)
         return false;
-    uint64_t signals = thread_block_signals();
+    uint64_t signals = block_signals();
     bool attached = ring_producer->ring != NULL || attach(stack_pointer);
-    thread_restore_signals(signals);
+    restore_signals(signals);
     /* May call the program's allocator, whose hooks find the ring in place. */
     if (attached)
         pthread_setspecific(end_key, ring_producer);

@@ -38,12 +38,8 @@ extern struct producer thread_unattached __attribute__((visibility("hidden")));
 /* The kernel's id of the thread that created this one; 0: not known, or there is none. */
 extern _Thread_local uint32_t thread_creator_tid __attribute__((visibility("hidden")));
 
-/* Asks the flusher, which must run, and waits for the answer. All signals must be blocked. */
+/* Asks the flusher, which must run, and waits for the answer, with all signals blocked. */
 void thread_ask(struct attach_request *request);
-
-/* Blocks all signals for this thread; restores them. */
-uint64_t thread_block_signals(void);
-void thread_restore_signals(uint64_t before);
 
 /* Gives this thread a ring, starting the agent where need be. Returns whether it has one. */
 bool thread_attach(uint64_t stack_pointer);

@@ -15,9 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.collector import Collector
-from tests.support.compile import compile_c
-
-INSTRUMENTED = ("-O0", "-finstrument-functions", "-pthread")
+from tests.support.programs import builder
 
 
 @pytest.fixture(scope="session")
@@ -48,17 +46,7 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Compiles a program of tests/fixtures, once for each set of flags."""
-    folder = tmp_path_factory.mktemp("programs")
-    built: dict[tuple[str, ...], Path] = {}
-
-    def build(source: str, *flags: str) -> Path:
-        key = (source, *flags)
-        if key not in built:
-            output = folder / f"{Path(source).stem}-{len(built)}"
-            built[key] = compile_c([Path("tests/fixtures") / source], output, flags or INSTRUMENTED)
-        return built[key]
-
-    return build
+    return builder(tmp_path_factory.mktemp("programs"))
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.collector import Collector
-from tests.support.compile import compile_c, compile_cxx
-
-INSTRUMENTED = ("-O0", "-finstrument-functions", "-pthread")
+from tests.support.programs import builder
 
 
 @pytest.fixture(scope="session")
@@ -22,15 +20,4 @@ def collector() -> Iterator[Collector]:
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Compiles a program of tests/fixtures, once for each set of flags."""
-    folder = tmp_path_factory.mktemp("programs")
-    built: dict[tuple[str, ...], Path] = {}
-
-    def build(source: str, *flags: str) -> Path:
-        key = (source, *flags)
-        if key not in built:
-            output = folder / f"{Path(source).stem}-{len(built)}"
-            compiled = compile_cxx if source.endswith(".cpp") else compile_c
-            built[key] = compiled([Path("tests/fixtures") / source], output, flags or INSTRUMENTED)
-        return built[key]
-
-    return build
+    return builder(tmp_path_factory.mktemp("programs"))
