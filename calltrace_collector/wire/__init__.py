@@ -6,6 +6,7 @@ nobody else.
 
 from __future__ import annotations
 
+from calltrace_collector.wire._pb.calltrace.v1.capture_pb2 import CapturePlan, HookPlan
 from calltrace_collector.wire._pb.calltrace.v1.common_pb2 import (
     CLOCK_SOURCE_MONOTONIC,
     OVERFLOW_DROP,
@@ -40,6 +41,7 @@ __all__ = [
     "OVERFLOW_DROP",
     "Ack",
     "AgentMessage",
+    "CapturePlan",
     "Clock",
     "CollectorMessage",
     "Crash",
@@ -48,6 +50,7 @@ __all__ = [
     "FinishResponse",
     "FinishedCrash",
     "Goodbye",
+    "HookPlan",
     "Host",
     "Mark",
     "MemoryRange",

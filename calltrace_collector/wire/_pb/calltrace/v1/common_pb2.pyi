@@ -91,6 +91,7 @@ class Process(_message.Message):
     HAS_FORK_POINT_FIELD_NUMBER: _builtins.int
     PARENT_THREAD_FIELD_NUMBER: _builtins.int
     FORK_TICKS_FIELD_NUMBER: _builtins.int
+    CAPTURE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.bytes
     """16 random bytes that name this image of this process for ever. A child made by fork and the image
     that exec starts have names of their own.
@@ -130,6 +131,10 @@ class Process(_message.Message):
     """
     parent_thread: _builtins.int
     fork_ticks: _builtins.int
+    capture: _builtins.str
+    """Of which functions arguments and return values are captured: patterns as a shell has them, separated by
+    commas ("*": all). Empty: of none.
+    """
     @_builtins.property
     def arguments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The command line, one element an argument. May be cut: see command_line_cut."""
@@ -162,10 +167,11 @@ class Process(_message.Message):
         has_fork_point: _builtins.bool = ...,
         parent_thread: _builtins.int = ...,
         fork_ticks: _builtins.int = ...,
+        capture: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clock", b"clock", "host", b"host"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "architecture", b"architecture", "arguments", b"arguments", "clock", b"clock", "clock_source", b"clock_source", "command_line_cut", b"command_line_cut", "executable", b"executable", "fork_ticks", b"fork_ticks", "has_fork_point", b"has_fork_point", "host", b"host", "max_depth", b"max_depth", "overflow", b"overflow", "parent_pid", b"parent_pid", "parent_session_id", b"parent_session_id", "parent_thread", b"parent_thread", "pid", b"pid", "session_directory", b"session_directory", "session_id", b"session_id", "start_time_jiffies", b"start_time_jiffies", "user_id", b"user_id", "working_directory", b"working_directory"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_version", b"agent_version", "architecture", b"architecture", "arguments", b"arguments", "capture", b"capture", "clock", b"clock", "clock_source", b"clock_source", "command_line_cut", b"command_line_cut", "executable", b"executable", "fork_ticks", b"fork_ticks", "has_fork_point", b"has_fork_point", "host", b"host", "max_depth", b"max_depth", "overflow", b"overflow", "parent_pid", b"parent_pid", "parent_session_id", b"parent_session_id", "parent_thread", b"parent_thread", "pid", b"pid", "session_directory", b"session_directory", "session_id", b"session_id", "start_time_jiffies", b"start_time_jiffies", "user_id", b"user_id", "working_directory", b"working_directory"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

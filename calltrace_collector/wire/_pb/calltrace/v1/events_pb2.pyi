@@ -199,6 +199,8 @@ class EventBatch(_message.Message):
     OP_FIELD_NUMBER: _builtins.int
     MARKS_FIELD_NUMBER: _builtins.int
     STACKS_FIELD_NUMBER: _builtins.int
+    VALUE_SIZES_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
     thread: _builtins.int
     """Thread.number of a thread that an earlier message of this stream described."""
     ring_begin: _builtins.int
@@ -215,6 +217,10 @@ class EventBatch(_message.Message):
     first_site: _builtins.int
     """The sites that this batch is the first to use, in the order of their numbers. The first of them
     gets the number `first_site`, which is how many sites the stream has defined before.
+    """
+    values: _builtins.bytes
+    """The values of all events, one behind the other. Each begins with a HookPlan.layout as 4 bytes, lowest
+    first; what follows is laid out as agent/record/capture_program.h says.
     """
     @_builtins.property
     def sites(self) -> _containers.RepeatedCompositeFieldContainer[Global___Site]: ...
@@ -234,6 +240,12 @@ class EventBatch(_message.Message):
     def stacks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stack]:
         """The stacks that the thread has been given by makecontext() since the batch before."""
 
+    @_builtins.property
+    def value_sizes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Captured arguments and return values: how many bytes each event has of `values`; one for each event, or
+        none at all when no event has any. An entry's are its arguments, an exit's its return value.
+        """
+
     def __init__(
         self,
         *,
@@ -247,10 +259,12 @@ class EventBatch(_message.Message):
         op: _abc.Iterable[_builtins.int] | None = ...,
         marks: _abc.Iterable[Global___Mark] | None = ...,
         stacks: _abc.Iterable[Global___Stack] | None = ...,
+        value_sizes: _abc.Iterable[_builtins.int] | None = ...,
+        values: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_ticks", b"base_ticks", "dt", b"dt", "first_site", b"first_site", "marks", b"marks", "op", b"op", "ring_begin", b"ring_begin", "ring_end", b"ring_end", "sites", b"sites", "stacks", b"stacks", "thread", b"thread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_ticks", b"base_ticks", "dt", b"dt", "first_site", b"first_site", "marks", b"marks", "op", b"op", "ring_begin", b"ring_begin", "ring_end", b"ring_end", "sites", b"sites", "stacks", b"stacks", "thread", b"thread", "value_sizes", b"value_sizes", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

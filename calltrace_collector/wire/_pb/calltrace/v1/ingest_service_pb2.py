@@ -22,31 +22,32 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from calltrace_collector.wire._pb.calltrace.v1 import capture_pb2 as calltrace_dot_v1_dot_capture__pb2
 from calltrace_collector.wire._pb.calltrace.v1 import common_pb2 as calltrace_dot_v1_dot_common__pb2
 from calltrace_collector.wire._pb.calltrace.v1 import events_pb2 as calltrace_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!calltrace/v1/ingest_service.proto\x12\x0c\x63\x61lltrace.v1\x1a\x19\x63\x61lltrace/v1/common.proto\x1a\x19\x63\x61lltrace/v1/events.proto\"\x9d\x02\n\x0c\x41gentMessage\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12(\n\x07process\x18\x02 \x01(\x0b\x32\x15.calltrace.v1.ProcessH\x00\x12&\n\x06module\x18\x03 \x01(\x0b\x32\x14.calltrace.v1.ModuleH\x00\x12&\n\x06thread\x18\x04 \x01(\x0b\x32\x14.calltrace.v1.ThreadH\x00\x12)\n\x05\x62\x61tch\x18\x05 \x01(\x0b\x32\x18.calltrace.v1.EventBatchH\x00\x12$\n\x05\x63lock\x18\x06 \x01(\x0b\x32\x13.calltrace.v1.ClockH\x00\x12(\n\x07goodbye\x18\x07 \x01(\x0b\x32\x15.calltrace.v1.GoodbyeH\x00\x42\x06\n\x04\x62ody\"f\n\x10\x43ollectorMessage\x12(\n\x07welcome\x18\x01 \x01(\x0b\x32\x15.calltrace.v1.WelcomeH\x00\x12 \n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x11.calltrace.v1.AckH\x00\x42\x06\n\x04\x62ody\" \n\x07Welcome\x12\x15\n\rnext_sequence\x18\x01 \x01(\x04\"\x17\n\x03\x41\x63k\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"M\n\rFinishRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\x12\x1a\n\x12start_time_jiffies\x18\x02 \x01(\x04\x12\x13\n\x0bwait_status\x18\x03 \x01(\r\"_\n\x0e\x46inishResponse\x12\x10\n\x08sessions\x18\x01 \x01(\r\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\x12,\n\x07\x63rashes\x18\x03 \x03(\x0b\x32\x1b.calltrace.v1.FinishedCrash\"A\n\rFinishedCrash\x12\x0f\n\x07process\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07handled\x18\x03 \x01(\x08\x32\x9d\x01\n\rIngestService\x12G\n\x05Trace\x12\x1a.calltrace.v1.AgentMessage\x1a\x1e.calltrace.v1.CollectorMessage(\x01\x30\x01\x12\x43\n\x06\x46inish\x12\x1b.calltrace.v1.FinishRequest\x1a\x1c.calltrace.v1.FinishResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!calltrace/v1/ingest_service.proto\x12\x0c\x63\x61lltrace.v1\x1a\x1a\x63\x61lltrace/v1/capture.proto\x1a\x19\x63\x61lltrace/v1/common.proto\x1a\x19\x63\x61lltrace/v1/events.proto\"\x9d\x02\n\x0c\x41gentMessage\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12(\n\x07process\x18\x02 \x01(\x0b\x32\x15.calltrace.v1.ProcessH\x00\x12&\n\x06module\x18\x03 \x01(\x0b\x32\x14.calltrace.v1.ModuleH\x00\x12&\n\x06thread\x18\x04 \x01(\x0b\x32\x14.calltrace.v1.ThreadH\x00\x12)\n\x05\x62\x61tch\x18\x05 \x01(\x0b\x32\x18.calltrace.v1.EventBatchH\x00\x12$\n\x05\x63lock\x18\x06 \x01(\x0b\x32\x13.calltrace.v1.ClockH\x00\x12(\n\x07goodbye\x18\x07 \x01(\x0b\x32\x15.calltrace.v1.GoodbyeH\x00\x42\x06\n\x04\x62ody\"\x99\x01\n\x10\x43ollectorMessage\x12(\n\x07welcome\x18\x01 \x01(\x0b\x32\x15.calltrace.v1.WelcomeH\x00\x12 \n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x11.calltrace.v1.AckH\x00\x12\x31\n\x0c\x63\x61pture_plan\x18\x03 \x01(\x0b\x32\x19.calltrace.v1.CapturePlanH\x00\x42\x06\n\x04\x62ody\" \n\x07Welcome\x12\x15\n\rnext_sequence\x18\x01 \x01(\x04\"\x17\n\x03\x41\x63k\x12\x10\n\x08sequence\x18\x01 \x01(\x04\"M\n\rFinishRequest\x12\x0b\n\x03pid\x18\x01 \x01(\r\x12\x1a\n\x12start_time_jiffies\x18\x02 \x01(\x04\x12\x13\n\x0bwait_status\x18\x03 \x01(\r\"_\n\x0e\x46inishResponse\x12\x10\n\x08sessions\x18\x01 \x01(\r\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x04\x12,\n\x07\x63rashes\x18\x03 \x03(\x0b\x32\x1b.calltrace.v1.FinishedCrash\"A\n\rFinishedCrash\x12\x0f\n\x07process\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07handled\x18\x03 \x01(\x08\x32\x9d\x01\n\rIngestService\x12G\n\x05Trace\x12\x1a.calltrace.v1.AgentMessage\x1a\x1e.calltrace.v1.CollectorMessage(\x01\x30\x01\x12\x43\n\x06\x46inish\x12\x1b.calltrace.v1.FinishRequest\x1a\x1c.calltrace.v1.FinishResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'calltrace.v1.ingest_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AGENTMESSAGE']._serialized_start=106
-  _globals['_AGENTMESSAGE']._serialized_end=391
-  _globals['_COLLECTORMESSAGE']._serialized_start=393
-  _globals['_COLLECTORMESSAGE']._serialized_end=495
-  _globals['_WELCOME']._serialized_start=497
-  _globals['_WELCOME']._serialized_end=529
-  _globals['_ACK']._serialized_start=531
-  _globals['_ACK']._serialized_end=554
-  _globals['_FINISHREQUEST']._serialized_start=556
-  _globals['_FINISHREQUEST']._serialized_end=633
-  _globals['_FINISHRESPONSE']._serialized_start=635
-  _globals['_FINISHRESPONSE']._serialized_end=730
-  _globals['_FINISHEDCRASH']._serialized_start=732
-  _globals['_FINISHEDCRASH']._serialized_end=797
-  _globals['_INGESTSERVICE']._serialized_start=800
-  _globals['_INGESTSERVICE']._serialized_end=957
+  _globals['_AGENTMESSAGE']._serialized_start=134
+  _globals['_AGENTMESSAGE']._serialized_end=419
+  _globals['_COLLECTORMESSAGE']._serialized_start=422
+  _globals['_COLLECTORMESSAGE']._serialized_end=575
+  _globals['_WELCOME']._serialized_start=577
+  _globals['_WELCOME']._serialized_end=609
+  _globals['_ACK']._serialized_start=611
+  _globals['_ACK']._serialized_end=634
+  _globals['_FINISHREQUEST']._serialized_start=636
+  _globals['_FINISHREQUEST']._serialized_end=713
+  _globals['_FINISHRESPONSE']._serialized_start=715
+  _globals['_FINISHRESPONSE']._serialized_end=810
+  _globals['_FINISHEDCRASH']._serialized_start=812
+  _globals['_FINISHEDCRASH']._serialized_end=877
+  _globals['_INGESTSERVICE']._serialized_start=880
+  _globals['_INGESTSERVICE']._serialized_end=1037
 # @@protoc_insertion_point(module_scope)
