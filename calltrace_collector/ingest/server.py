@@ -101,7 +101,7 @@ class _Server:
     ) -> None:
         self._options = options
         self._workers = ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 2, thread_name_prefix="worker")
-        self._symbolizer = Symbolizer(sink, Resolver(), on_message)
+        self._symbolizer = Symbolizer(sink, Resolver())
         self._committer = Committer(sink, self._on_committed, on_message)
         self._analyst = CrashAnalyst(analyzer, sink, on_message)
         self._registry = Registry(sink, self._committer, self._analyst, on_message)

@@ -6,7 +6,6 @@ Names belong to files, not to processes: a file that was named once is named for
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 
 from calltrace_collector.errors import StoreError, SymbolError
 from calltrace_collector.model.commit import CallSiteName, FunctionName, Sink, UnnamedFile
@@ -17,6 +16,8 @@ __all__ = ["Symbolizer"]
 PORTION = 2000
 """Places named in one transaction, so that the first names show early."""
 
+RETRY_INTERVAL_S = 1.0
+
 
 class Symbolizer:
     """Names what has no name yet, whenever it is told that there may be something.
@@ -24,16 +25,18 @@ class Symbolizer:
     Args:
         sink: where the unnamed come from and the names go.
         resolver: knows the symbols of files.
-        on_message: called with one line for the user when something goes wrong.
+        retry_interval_s: after which it tries again when the sink has refused names. Whoever commits says so:
+            there it is the same trouble, and a line about it is enough.
     """
 
-    def __init__(self, sink: Sink, resolver: Resolver, on_message: Callable[[str], None]) -> None:
+    def __init__(self, sink: Sink, resolver: Resolver, *, retry_interval_s: float = RETRY_INTERVAL_S) -> None:
         self._sink = sink
         self._resolver = resolver
-        self._on_message = on_message
+        self._retry_interval_s = retry_interval_s
         self._wake = threading.Condition()
         self._wanted = 0
         self._done = 0
+        self._refused = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="symbolizer", daemon=True)
 
@@ -65,22 +68,26 @@ class Symbolizer:
     def _run(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait_for(lambda: self._wanted > self._done or self._stopping)
-                if self._wanted == self._done:
+                self._wake.wait_for(
+                    lambda: self._wanted > self._done or self._stopping,
+                    timeout=self._retry_interval_s if self._refused else None,
+                )
+                if self._stopping and self._wanted == self._done:
                     return
                 target = self._wanted
-            self._name_all()
+            self._refused = not self._name_all()
             with self._wake:
                 self._done = target
                 self._wake.notify_all()
 
-    def _name_all(self) -> None:
+    def _name_all(self) -> bool:
+        """Returns False when the sink refused: what is unnamed stays so, and is found again the next time."""
         try:
             for file in self._sink.unnamed():
                 self._name_file(file)
-        except StoreError as error:
-            # They stay unnamed in the store, and are found again the next time something is asked for.
-            self._on_message(error.message)
+        except StoreError:
+            return False
+        return True
 
     def _name_file(self, file: UnnamedFile) -> None:
         try:
