@@ -6,39 +6,29 @@ import threading
 
 from calltrace_collector.errors import StoreError
 from calltrace_collector.ingest.symbolizer import Symbolizer
-from calltrace_collector.model.commit import (
-    CallSiteName,
-    Commit,
-    FunctionName,
-    SavedProcess,
-    UnnamedFile,
-)
-from calltrace_collector.model.process import ProcessInfo
+from calltrace_collector.model.commit import CallSiteName, FunctionName, UnnamedFile
 from calltrace_collector.symbols.resolver import Resolver
+from tests.unit.ingest.builders import MemorySink
+
+UNNAMED = UnnamedFile(7, "/there/is/no/such/file", b"", (1, 2), ())
 
 
-class RefusingSink:
-    """A store that refuses the first names that it is given."""
+class RefusingSink(MemorySink):
+    """A store that refuses the first names that it is given, and has a file unnamed until it takes them."""
 
     def __init__(self, refusals: int) -> None:
+        super().__init__()
         self.refusals = refusals
-        self.named: list[int] = []
         self.took = threading.Event()
 
-    def open_process(self, info: ProcessInfo) -> SavedProcess:
-        raise NotImplementedError
-
-    def commit(self, commits: list[Commit]) -> None:
-        raise NotImplementedError
-
     def unnamed(self, limit: int = 100_000) -> list[UnnamedFile]:
-        return [] if self.named else [UnnamedFile(7, "/there/is/no/such/file", b"", (1, 2), ())]
+        return [] if self.named else [UNNAMED][:limit]
 
     def name(self, file: int, functions: list[FunctionName], call_sites: list[CallSiteName]) -> None:
         if self.refusals > 0:
             self.refusals -= 1
             raise StoreError("cannot write: the disk is full")
-        self.named += [function.offset for function in functions]
+        super().name(file, functions, call_sites)
         self.took.set()
 
 
@@ -49,7 +39,8 @@ def test_names_that_are_refused_are_stored_later_without_anyone_asking() -> None
     symbolizer.ask()
     assert sink.took.wait(timeout=60)
     symbolizer.stop()
-    assert (sink.refusals, sink.named) == (0, [1, 2])
+    ((file, functions, _),) = sink.named
+    assert (sink.refusals, file, [function.offset for function in functions]) == (0, 7, [1, 2])
 
 
 def test_whoever_waits_does_not_wait_for_a_store_that_refuses() -> None:
