@@ -12,9 +12,9 @@ from calltrace_collector.core import Rows
 from calltrace_collector.errors import NotFoundError
 from calltrace_collector.model.clock import Clock
 from calltrace_collector.model.process import ClockReading
-from calltrace_collector.query.globs import glob_matcher
 from calltrace_collector.query.names import Names
 from calltrace_collector.store.chunk_filter import ChunkFilter
+from calltrace_collector.symbols.globs import glob_matcher
 
 _Mask = NDArray[np.bool_]
 _LATEST = (1 << 63) - 1

@@ -3,7 +3,7 @@
 import pytest
 
 from calltrace_collector.errors import UsageError
-from calltrace_collector.query.globs import glob_matcher, name_forms
+from calltrace_collector.symbols.globs import glob_matcher, name_forms
 
 
 @pytest.mark.parametrize(
