@@ -7,12 +7,12 @@ nothing is lost.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
 from calltrace_collector.errors import StoreError
 from calltrace_collector.ingest.session import IngestSession
+from calltrace_collector.ingest.worker import Worker
 from calltrace_collector.model.commit import Commit, Sink
 from calltrace_collector.model.process import ProcessEnd
 
@@ -26,8 +26,10 @@ RETRY_INTERVAL_S = 1.0
 """How often the store is asked again after it refused."""
 
 
-class Committer:
+class Committer(Worker):
     """Commits sessions' changes regularly, and on demand.
+
+    Before it stops, it commits what there is; if the store refuses, it tries once.
 
     Args:
         sink: where commits go.
@@ -41,34 +43,21 @@ class Committer:
         on_committed: Callable[[IngestSession, Commit], None],
         on_message: Callable[[str], None],
     ) -> None:
+        super().__init__("committer")
         self._sink = sink
         self._on_committed = on_committed
         self._on_message = on_message
-        self._wake = threading.Condition()
         self._sessions: set[IngestSession] = set()
         self._urgent = False
-        self._stopping = False
         self._stopped = False
         self._ends: dict[IngestSession, ProcessEnd] = {}
         self._taken: list[tuple[IngestSession, Commit]] = []
         self._refused = False
-        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
 
     @property
     def is_refused(self) -> bool:
         """Whether the store has refused the last commit."""
         return self._refused
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Commits what there is and ends the thread; tries once, if the store refuses."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify_all()
-        self._thread.join()
 
     def add(self, session: IngestSession) -> None:
         """Takes a session into the rounds."""

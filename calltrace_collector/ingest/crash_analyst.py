@@ -6,12 +6,12 @@ so a crash whose analysis is never made can still be analyzed by whoever looks a
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from calltrace_collector.errors import StoreError
+from calltrace_collector.ingest.worker import Worker
 from calltrace_collector.model.commit import Commit, CrashRow, Sink
 from calltrace_collector.model.crash import CrashAnalysis, CrashAnalyzer, OpenCall
 from calltrace_collector.model.process import ModuleInfo
@@ -43,7 +43,7 @@ class ToldCrash:
     handled: bool
 
 
-class CrashAnalyst:
+class CrashAnalyst(Worker):
     """Analyzes crashes, one after the other.
 
     Args:
@@ -53,27 +53,14 @@ class CrashAnalyst:
     """
 
     def __init__(self, analyzer: CrashAnalyzer, sink: Sink, on_message: Callable[[str], None]) -> None:
+        super().__init__("crash-analyst")
         self._analyzer = analyzer
         self._sink = sink
         self._on_message = on_message
-        self._wake = threading.Condition()
         self._cases: deque[CrashCase] = deque()
         self._told: dict[int, ToldCrash] = {}
         self._wanted = 0
         self._done = 0
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="crash-analyst", daemon=True)
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends the thread after the crashes that it was given so far."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify_all()
-        self._thread.join()
 
     def take(self, case: CrashCase) -> None:
         """Takes a crash that is stored; when too many wait already, it is left to whoever looks at it."""
@@ -95,7 +82,7 @@ class CrashAnalyst:
         """Returns when every crash taken before the call has been analyzed."""
         with self._wake:
             target = self._wanted
-            self._wake.wait_for(lambda: self._done >= target or not self._thread.is_alive())
+            self._wake.wait_for(lambda: self._done >= target or self._has_ended)
 
     def _run(self) -> None:
         while True:

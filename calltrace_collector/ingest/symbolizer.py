@@ -5,9 +5,8 @@ Names belong to files, not to processes: a file that was named once is named for
 
 from __future__ import annotations
 
-import threading
-
 from calltrace_collector.errors import StoreError, SymbolError
+from calltrace_collector.ingest.worker import Worker
 from calltrace_collector.model.commit import CallSiteName, FunctionName, Sink, UnnamedFile
 from calltrace_collector.symbols.resolver import ModuleSymbols, Resolver
 
@@ -19,7 +18,7 @@ PORTION = 2000
 RETRY_INTERVAL_S = 1.0
 
 
-class Symbolizer:
+class Symbolizer(Worker):
     """Names what has no name yet, whenever it is told that there may be something.
 
     Args:
@@ -30,26 +29,13 @@ class Symbolizer:
     """
 
     def __init__(self, sink: Sink, resolver: Resolver, *, retry_interval_s: float = RETRY_INTERVAL_S) -> None:
+        super().__init__("symbolizer")
         self._sink = sink
         self._resolver = resolver
         self._retry_interval_s = retry_interval_s
-        self._wake = threading.Condition()
         self._wanted = 0
         self._done = 0
         self._refused = False
-        self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="symbolizer", daemon=True)
-
-    def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends the thread after what it is asked to name so far."""
-        with self._wake:
-            self._stopping = True
-            self._wake.notify_all()
-        self._thread.join()
 
     def ask(self) -> None:
         """Says that unnamed functions or call sites may have been stored."""
@@ -63,7 +49,7 @@ class Symbolizer:
             self._wanted += 1
             target = self._wanted
             self._wake.notify_all()
-            self._wake.wait_for(lambda: self._done >= target or not self._thread.is_alive())
+            self._wake.wait_for(lambda: self._done >= target or self._has_ended)
 
     def _run(self) -> None:
         while True:
