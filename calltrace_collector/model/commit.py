@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from calltrace_collector.model.capture import Plan
 from calltrace_collector.model.crash import CrashAnalysis, CrashRecord
 from calltrace_collector.model.process import ClockReading, ModuleInfo, ProcessEnd, ProcessInfo, ThreadInfo
 
@@ -48,6 +49,7 @@ class ChunkRow:
         columns: the core's columns, zstd-compressed.
         functions: for each function among the completed rows: (function number, calls, longest
             duration in ticks).
+        values: the core's values of its calls, zstd-compressed; b"": none has any.
     The other attributes are those of the core's struct ct_chunk.
     """
 
@@ -66,6 +68,7 @@ class ChunkRow:
     end_ticks: int
     columns: bytes
     functions: tuple[tuple[int, int, int], ...]
+    values: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +219,22 @@ class Sink(Protocol):
 
     def commit(self, commits: list[Commit]) -> None:
         """Stores all of the commits in one transaction. Raises StoreError; then nothing is stored."""
+        ...
+
+    def store_plan(self, process: int, module: int, plan: Plan) -> int:
+        """Stores by which plan the values of a process's module are captured.
+
+        Args:
+            process: the store's id of the process.
+            module: the module's number.
+            plan: of the module's file. Where it is what was stored for the module before, so are the numbers.
+
+        Returns:
+            What to add to a HookPlan.layout: no other layout of the process has such a number.
+
+        Raises:
+            StoreError: it cannot be stored; then nothing is.
+        """
         ...
 
     def unnamed(self, limit: int = 100_000) -> list[UnnamedFile]:

@@ -14,7 +14,7 @@ from calltrace_collector.store.location import shown
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0002"
+HEAD = "0003"
 """The schema of this version. Revisions are numbers that rise, all of the same length."""
 
 _VERSION_TABLE = table("alembic_version", column("version_num"))

@@ -9,6 +9,7 @@ from typing import Self
 
 from sqlalchemy import URL, Connection
 
+from calltrace_collector.model.capture import Layout
 from calltrace_collector.model.clock import Clock
 from calltrace_collector.model.commit import Loss
 from calltrace_collector.model.crash import CrashFrame
@@ -18,12 +19,13 @@ from calltrace_collector.store.batches import batches
 from calltrace_collector.store.chunk_filter import ChunkFilter
 from calltrace_collector.store.engine import BUSY_TIMEOUT_S, failures, open_engine
 from calltrace_collector.store.location import database_url
-from calltrace_collector.store.read import chunks, crashes, functions, processes, saved, threads
+from calltrace_collector.store.read import chunks, crashes, functions, plans, processes, saved, threads
 from calltrace_collector.store.records import (
     Chunk,
     ChunkHead,
     FunctionInChunk,
     FunctionRecord,
+    ProcessPlan,
     ProcessRecord,
     SiteRecord,
     StoredCrash,
@@ -196,6 +198,16 @@ class Reader:
         """Returns the profiles of a process's threads as ct_profile_decode takes them, by thread."""
         with self._connection() as connection:
             return saved.profiles(connection, process)
+
+    def plans(self, process: int) -> list[ProcessPlan]:
+        """Returns by which plans a process's values were captured, in the order of their layouts' numbers."""
+        with self._connection() as connection:
+            return plans.plans(connection, process)
+
+    def layouts(self, capture_plan: int) -> tuple[Layout, ...]:
+        """Returns the layouts of a plan (ProcessPlan.capture_plan)."""
+        with self._connection() as connection:
+            return plans.layouts(connection, capture_plan)
 
     def stack(self, process: int, thread: int) -> bytes:
         """Returns the open calls of a thread, outermost first: packed struct ct_frame records."""

@@ -223,3 +223,20 @@ class FunctionInChunk:
     chunk: int
     calls: int
     max_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPlan:
+    """A plan by which values of a process were captured.
+
+    Attributes:
+        first_layout: the number of its first layout in the process's values; the others follow.
+        layout_count: how many there are.
+        module: number of the module whose functions it is for.
+        capture_plan: the store's id of the layouts, Reader.layouts.
+    """
+
+    first_layout: int
+    layout_count: int
+    module: int
+    capture_plan: int

@@ -1,7 +1,8 @@
 """The schema; `Base.metadata` holds all of its tables."""
 
 from calltrace_collector.store.models.base import Base
-from calltrace_collector.store.models.chunk import Chunk, ChunkColumns, ChunkFunction
+from calltrace_collector.store.models.capture import CapturePlan, ProcessPlan
+from calltrace_collector.store.models.chunk import Chunk, ChunkColumns, ChunkFunction, ChunkValues
 from calltrace_collector.store.models.crash import Crash, CrashFrame
 from calltrace_collector.store.models.module import (
     CallSite,
@@ -24,9 +25,11 @@ from calltrace_collector.store.models.process import (
 __all__ = [
     "Base",
     "CallSite",
+    "CapturePlan",
     "Chunk",
     "ChunkColumns",
     "ChunkFunction",
+    "ChunkValues",
     "Clock",
     "Crash",
     "CrashFrame",
@@ -37,6 +40,7 @@ __all__ = [
     "Process",
     "ProcessFunction",
     "ProcessModule",
+    "ProcessPlan",
     "Site",
     "Thread",
     "ThreadProfile",

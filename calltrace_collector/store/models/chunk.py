@@ -1,9 +1,9 @@
 """What grows with the calls of a process.
 
-The three tables chunk, chunk_columns and chunk_function can be partitioned by time: their keys hold the
-chunk's id, whose upper bits are the hour in which it was first stored (chunk_ids.py), so that a partition
-is a range of ids and dropping one drops all that was stored in those hours. For the same reason nothing
-refers to them, and they refer to nothing: what deletes a process deletes its rows here as well.
+The four tables chunk, chunk_columns, chunk_values and chunk_function can be partitioned by time: their keys
+hold the chunk's id, whose upper bits are the hour in which it was first stored (chunk_ids.py), so that a
+partition is a range of ids and dropping one drops all that was stored in those hours. For the same reason
+nothing refers to them, and they refer to nothing: what deletes a process deletes its rows here as well.
 """
 
 from __future__ import annotations
@@ -54,6 +54,15 @@ class ChunkColumns(Base):
 
     chunk_id: Mapped[given_id]
     columns: Mapped[bytes]
+
+
+class ChunkValues(Base):
+    """What was captured of a chunk's calls, zstd-compressed; a chunk of which nothing was has no row."""
+
+    __tablename__ = "chunk_values"
+
+    chunk_id: Mapped[given_id]
+    captured: Mapped[bytes]
 
 
 class ChunkFunction(Base):

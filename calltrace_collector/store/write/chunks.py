@@ -31,6 +31,10 @@ def store_chunks(connection: Connection, commits: Sequence[Commit]) -> None:
     upsert(connection, models.Chunk, rows)
     columns = [{"chunk_id": ids[key], "columns": chunk.columns} for key, chunk in chunks.items()]
     upsert(connection, models.ChunkColumns, columns)
+    values = [
+        {"chunk_id": ids[key], "captured": chunk.values} for key, chunk in chunks.items() if chunk.values
+    ]
+    upsert(connection, models.ChunkValues, values)
     functions = [
         (key[0], function, ids[key], calls, signed(max_ticks))
         for key, chunk in chunks.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from calltrace_collector import wire
+from calltrace_collector.model.capture import Plan
 from calltrace_collector.model.commit import CallSiteName, Commit, FunctionName, SavedProcess, UnnamedFile
 from calltrace_collector.model.process import ClockReading, Host, ProcessInfo
 
@@ -114,6 +115,7 @@ class MemorySink:
         self.saved = SavedProcess(process=1, sequence=0, ended=False)
         self.unnamed_files: list[UnnamedFile] = []
         self.named: list[tuple[int, list[FunctionName], list[CallSiteName]]] = []
+        self.plans: list[tuple[int, int, Plan]] = []
 
     def open_process(self, info: ProcessInfo) -> SavedProcess:
         del info
@@ -123,6 +125,11 @@ class MemorySink:
         if self.refusal is not None:
             raise self.refusal
         self.commits.extend(commits)
+
+    def store_plan(self, process: int, module: int, plan: Plan) -> int:
+        first = sum(len(stored.layouts) for _, _, stored in self.plans)
+        self.plans.append((process, module, plan))
+        return first
 
     def unnamed(self, limit: int = 100_000) -> list[UnnamedFile]:
         files, self.unnamed_files = self.unnamed_files[:limit], []

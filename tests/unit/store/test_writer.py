@@ -30,7 +30,7 @@ from tests.unit.store.samples import (
 TABLES = (
     *("host", "process", "clock", "thread", "thread_stack", "thread_profile", "loss", "module_file"),
     *("function", "call_site", "process_module", "process_function", "site", "chunk", "chunk_columns"),
-    "chunk_function",
+    *("chunk_values", "chunk_function"),
 )
 
 
@@ -160,8 +160,16 @@ def test_chunk_that_grew_replaces_itself(path: Path, writer: Writer) -> None:
     process = writer.open_process(process_info()).process
     writer.commit([full_commit(process)])
     before = rows_of(path, "SELECT id FROM chunk ORDER BY id")
-    grown = chunk(0, rows=250, columns=pack(b"more"), functions=((0, 150, 500), (1, 90, 900), (2, 10, 1)))
+    grown = chunk(
+        0,
+        rows=250,
+        columns=pack(b"more"),
+        functions=((0, 150, 500), (1, 90, 900), (2, 10, 1)),
+        values=pack(b"values"),
+    )
+    assert rows_of(path, "SELECT * FROM chunk_values") == []
     writer.commit([Commit(process, 8, chunks=[grown, chunk(1)])])
+    assert rows_of(path, "SELECT * FROM chunk_values") == [(*before[0], pack(b"values"))]
     after = rows_of(path, "SELECT id, thread, number, rows, max_ticks FROM chunk ORDER BY id")
     assert [row[1:] for row in after] == [(0, 0, 250, 900), (1, 0, 100, 500), (0, 1, 100, 500)]
     assert [row[:1] for row in after[:2]] == before
@@ -469,7 +477,7 @@ def test_a_process_takes_what_is_its_own_with_it(path: Path, writer: Writer) -> 
     with writer._engine.begin() as connection:
         connection.execute(text("DELETE FROM process WHERE id = 1"))
     its_own = set(TABLES) - {"host", "module_file", "function", "call_site", "process"}
-    for table in its_own - {"chunk", "chunk_columns", "chunk_function"}:
+    for table in its_own - {"chunk", "chunk_columns", "chunk_values", "chunk_function"}:
         assert rows_of(path, f"SELECT DISTINCT process_id FROM {table}") == [(2,)], table
 
 
