@@ -1,0 +1,1 @@
+"""Plans of how arguments and return values are captured, and the values that come of them."""
