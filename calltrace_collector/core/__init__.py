@@ -7,7 +7,7 @@ and what arrives. `twin` does the same in Python, for the tests.
 from calltrace_collector.core.message import Message, peek
 from calltrace_collector.core.profile import Profile, decode_profile
 from calltrace_collector.core.records import CONTEXT, FRAME, FUNCTION, LOSS, SITE, STACK
-from calltrace_collector.core.rows import CHUNK_ROWS, Rows, decode_chunk
+from calltrace_collector.core.rows import CHUNK_ROWS, Rows, Values, decode_chunk, decode_values
 from calltrace_collector.core.trace import Chunk, Limits, ThreadState, Trace
 
 __all__ = [
@@ -25,7 +25,9 @@ __all__ = [
     "Rows",
     "ThreadState",
     "Trace",
+    "Values",
     "decode_chunk",
     "decode_profile",
+    "decode_values",
     "peek",
 ]

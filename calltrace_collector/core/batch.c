@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "calltrace_collector/core/array.h"
+#include "calltrace_collector/core/batch_values.h"
 #include "calltrace_collector/core/varints.h"
 #include "calltrace_collector/core/wire.h"
 
@@ -33,6 +34,7 @@ struct columns {
     uint32_t op_pieces;
     struct varints dt;
     struct varints op;
+    bool has_values;
 };
 
 void batch_free(struct batch *batch)
@@ -42,6 +44,7 @@ void batch_free(struct batch *batch)
     free(batch->sites);
     free(batch->marks);
     free(batch->stacks);
+    free(batch->value_starts);
 }
 
 static int count_column(const struct wire_field *field, uint64_t *count, uint32_t *pieces,
@@ -177,6 +180,8 @@ static int read_fields(struct batch *batch, struct wire wire, struct columns *co
             failed = read_mark(batch, &field);
         else if (field.number == BATCH_STACKS && field.type == WIRE_BYTES)
             failed = read_stack(batch, &field);
+        else if (field.number == BATCH_VALUE_SIZES || field.number == BATCH_VALUES)
+            columns->has_values = true;
         else
             read_scalar(batch, &field);
         if (failed)
@@ -246,6 +251,11 @@ int batch_decode(struct batch *batch, const uint8_t *bytes, size_t size)
     batch->thread = batch->first_site = batch->events = batch->site_count = batch->mark_count = 0;
     batch->stack_count = 0;
     batch->ring_begin = batch->ring_end = batch->base_ticks = 0;
+    batch->values = NULL;
     int status = read_fields(batch, wire, &columns);
-    return status ? status : read_columns(batch, wire, &columns);
+    if (!status)
+        status = read_columns(batch, wire, &columns);
+    if (!status && columns.has_values)
+        status = batch_read_values(batch, bytes, size);
+    return status;
 }

@@ -54,16 +54,22 @@ struct batch {
     struct ct_site *sites;
     struct mark *marks;
     struct new_stack *stacks;
+    /* The values captured at event i are the bytes value_starts[i] to value_starts[i + 1] of `values`, which
+     * lies in the message. NULL: no event has any. */
+    const uint8_t *values;
+    uint32_t *value_starts;
     size_t dt_capacity;
     size_t op_capacity;
     size_t site_capacity;
     size_t mark_capacity;
     size_t stack_capacity;
+    size_t value_capacity;
 };
 
 void batch_free(struct batch *batch);
 
-/* Decodes; all arrays are complete and equally long, but no value has been checked. */
+/* Decodes; `bytes` are needed as long as the batch's values are. All arrays are complete and equally long,
+ * but no value has been checked. */
 int batch_decode(struct batch *batch, const uint8_t *bytes, size_t size);
 
 #endif

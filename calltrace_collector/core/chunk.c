@@ -14,6 +14,7 @@ static void free_arrays(struct chunk *chunk)
     free(chunk->tails.high.items);
     free(chunk->statuses.items);
     free(chunk->late);
+    free(chunk->values.bytes);
 }
 
 void chunk_free(struct chunk *chunk)
@@ -34,6 +35,7 @@ void chunk_begin(struct chunk *chunk, uint32_t number, uint32_t depth, uint64_t 
     chunk->leads.count = chunk->leads.high.count = 0;
     chunk->tails.count = chunk->tails.high.count = 0;
     chunk->wide_pops.count = chunk->statuses.count = chunk->late_count = 0;
+    values_begin(&chunk->values);
 }
 
 void chunk_shrink(struct chunk *chunk)
@@ -80,5 +82,7 @@ int chunk_reserve(struct chunk *chunk, const struct chunk_need *need)
         status = sparse_reserve(&chunk->statuses, at_most(need->statuses, CT_CHUNK_ROWS));
     if (!status)
         status = array_reserve(&chunk->late, &chunk->late_capacity, late, sizeof(*chunk->late));
+    if (!status)
+        status = values_reserve(&chunk->values, need->value_bytes);
     return status;
 }

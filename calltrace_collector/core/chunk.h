@@ -11,6 +11,7 @@
 
 #include "calltrace_collector/core/core.h"
 #include "calltrace_collector/core/sparse.h"
+#include "calltrace_collector/core/values.h"
 
 /* A column of ticks: the low 16 bits, and apart those that have more. */
 struct ticks_column {
@@ -47,6 +48,7 @@ struct chunk {
     struct late_row *late;     /* deepest first */
     size_t late_capacity;
     uint32_t late_count;
+    struct values values;
 };
 
 enum { POPS_WIDE = 255 };
@@ -58,6 +60,7 @@ struct chunk_need {
     uint64_t wide_ticks; /* events with 65,536 ticks or more before them */
     uint64_t statuses;
     uint64_t late;
+    uint64_t value_bytes; /* as struct values keeps them */
 };
 
 void chunk_free(struct chunk *chunk);
@@ -74,6 +77,12 @@ void chunk_shrink(struct chunk *chunk);
 static inline uint32_t chunk_rows(const struct chunk *chunk)
 {
     return chunk->leads.count + chunk->late_count;
+}
+
+/* The values captured at the event that the chunk is told of next. */
+static inline void chunk_add_values(struct chunk *chunk, const uint8_t *bytes, uint32_t size)
+{
+    values_add(&chunk->values, chunk->leads.count + chunk->tails.count, bytes, size);
 }
 
 static inline void ticks_column_add(struct ticks_column *column, uint64_t ticks)

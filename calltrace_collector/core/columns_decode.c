@@ -18,14 +18,16 @@ struct sparse_reader {
 
 struct replay {
     const struct ct_rows *rows;
-    uint32_t late;    /* rows 0 ... late - 1 are late */
-    uint32_t entered; /* the rows behind them */
-    uint32_t ended;   /* number of tails */
+    const struct ct_row_events *events; /* NULL: not wanted */
+    uint32_t late;                      /* rows 0 ... late - 1 are late */
+    uint32_t entered;                   /* the rows behind them */
+    uint32_t ended;                     /* number of tails */
     uint32_t min_depth;
     uint64_t base_call;
     uint64_t now;
     uint64_t *tails;
     uint32_t tail;   /* the next one */
+    uint32_t event;  /* entries and ends so far */
     uint32_t *stack; /* open rows */
     uint32_t depth;  /* how many */
     struct call_graph graph;
@@ -141,6 +143,9 @@ static void end_row(struct replay *replay)
     if (replay->depth)
         rows->self_ticks[replay->stack[replay->depth - 1]] -= duration;
     rows->status[row] = CT_RETURNED;
+    if (replay->events)
+        replay->events->end[row] = replay->event;
+    replay->event++;
     if (replay->statuses.position == replay->tail) {
         rows->status[row] = (uint8_t)replay->statuses.value;
         replay->failed |= replay->statuses.value > CT_LOST || replay->statuses.value == CT_OPEN;
@@ -168,6 +173,9 @@ static void enter_row(struct replay *replay, uint32_t row, uint64_t call)
     rows->site[row] = enter_callee(replay, rows->site[row]); /* its rank is still there */
     advance(replay, rows->start_ticks[row]);                 /* its lead is still there */
     rows->start_ticks[row] = replay->now;
+    if (replay->events)
+        replay->events->entry[row] = replay->event;
+    replay->event++;
     rows->call[row] = call;
     rows->depth[row] = replay->min_depth + replay->depth;
     rows->parent[row] = replay->depth ? rows->call[replay->stack[replay->depth - 1]] : replay->base_call;
@@ -231,6 +239,8 @@ static int read_columns(struct replay *replay, struct reader *bytes, uint64_t fi
 
     size_t count = (size_t)replay->late + replay->entered;
     memset(rows->status, CT_OPEN, count * sizeof(*rows->status));
+    for (size_t i = 0; replay->events && i < count; i++)
+        replay->events->entry[i] = replay->events->end[i] = CT_NO_EVENT;
     memset(rows->duration_ticks, 0, count * sizeof(*rows->duration_ticks));
     memset(rows->self_ticks, 0, count * sizeof(*rows->self_ticks));
     replay->statuses = sparse_open(&replay->status_bytes, replay->ended);
@@ -252,7 +262,8 @@ static bool is_plausible(const struct ct_chunk *chunk, const struct replay *repl
     return (chunk->base_call == 0) == (replay->min_depth == 0);
 }
 
-int ct_chunk_decode(const struct ct_chunk *chunk, const uint8_t *columns, size_t size, struct ct_rows *out)
+int ct_chunk_decode(const struct ct_chunk *chunk, const uint8_t *columns, size_t size, struct ct_rows *out,
+                    struct ct_row_events *events)
 {
     struct reader bytes = reader_of(columns, size);
     if (chunk->rows > CT_CHUNK_ROWS || chunk->late_rows > chunk->rows)
@@ -261,6 +272,7 @@ int ct_chunk_decode(const struct ct_chunk *chunk, const uint8_t *columns, size_t
         return CT_EMALFORMED;
     struct replay replay = {
         .rows = out,
+        .events = events,
         .late = chunk->late_rows,
         .entered = chunk->rows - chunk->late_rows,
         .base_call = chunk->base_call,

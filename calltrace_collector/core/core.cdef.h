@@ -36,11 +36,13 @@ struct ct_limits {
     uint32_t threads;
     uint32_t sites;
     uint32_t functions;
-    uint32_t open_calls; /* on one thread's stack */
-    uint32_t contexts;   /* nodes of one thread's calling-context tree; beyond, new contexts are folded
-                            into the node of their caller's and counted in ct_thread_state.folded */
-    uint32_t chunk_rows; /* rows at which a chunk ends; 0: CT_CHUNK_ROWS, which is also the most */
-    uint32_t keep_rows;  /* rows from which ct_trace_flush ends a chunk; 0: CT_CHUNK_KEEP_ROWS */
+    uint32_t open_calls;   /* on one thread's stack */
+    uint32_t contexts;     /* nodes of one thread's calling-context tree; beyond, new contexts are folded
+                              into the node of their caller's and counted in ct_thread_state.folded */
+    uint32_t chunk_rows;   /* rows at which a chunk ends; 0: CT_CHUNK_ROWS, which is also the most */
+    uint32_t keep_rows;    /* rows from which ct_trace_flush ends a chunk; 0: CT_CHUNK_KEEP_ROWS */
+    uint32_t chunk_values; /* bytes of captured values at which a chunk ends; 0: CT_CHUNK_VALUES */
+    uint32_t keep_values;  /* and from which ct_trace_flush ends it; 0: CT_CHUNK_KEEP_VALUES */
 };
 struct ct_trace;
 struct ct_trace *ct_trace_new(const struct ct_limits *limits); /* NULL: out of memory */
@@ -124,11 +126,13 @@ int ct_thread_restore(struct ct_trace *trace, uint32_t thread, const struct ct_t
 
 /* ---- chunks: completed calls as columns ----
  * A call that is entered gets a row in its thread's growing chunk; at its exit the row is completed. A
- * chunk ends at ct_limits.chunk_rows rows. Rows of calls still open stay in it as open rows (status CT_OPEN,
- * no duration), and when such a call ends, a late row in the then growing chunk holds all of it. The rows of
- * a chunk are sorted by call number: first the late rows, then the calls entered while it grew, whose
- * numbers are consecutive. */
+ * chunk ends at ct_limits.chunk_rows rows, or ct_limits.chunk_values bytes of captured values. Rows of calls
+ * still open stay in it as open rows (status CT_OPEN, no duration), and when such a call ends, a late row in
+ * the then growing chunk holds all of it. The rows of a chunk are sorted by call number: first the late rows,
+ * then the calls entered while it grew, whose numbers are consecutive. */
 enum { CT_CHUNK_ROWS = 65536, CT_CHUNK_KEEP_ROWS = 8192 };
+enum { CT_CHUNK_VALUES = 4194304, CT_CHUNK_KEEP_VALUES = 524288 };
+enum { CT_VALUE_BYTES = 4096 }; /* captured at one event, at most */
 enum {
     CT_RETURNED = 0,
     CT_UNWOUND = 1,   /* by an exception */
@@ -160,10 +164,12 @@ struct ct_chunk {
     const uint32_t *function;
     const uint32_t *function_calls;
     const uint64_t *function_max_ticks; /* longest duration */
+    const uint8_t *values; /* captured at the calls' entries and ends, encoded; valid as columns are */
+    uint64_t values_size;  /* 0: none were */
 };
 /* Exports the growing chunks of all threads that changed since the last call: a chunk of at least
- * ct_limits.keep_rows rows is made final, a smaller one goes on growing. Full chunks are exported by
- * ct_trace_feed itself. */
+ * ct_limits.keep_rows rows, or ct_limits.keep_values bytes of values, is made final, a smaller one goes on
+ * growing. Full chunks are exported by ct_trace_feed itself. */
 int ct_trace_flush(struct ct_trace *trace);
 /* Bytes held by chunks not yet dropped. */
 uint64_t ct_trace_pending_bytes(const struct ct_trace *trace);
@@ -184,8 +190,20 @@ struct ct_rows {
     uint64_t *self_ticks;
     uint8_t *status;
 };
-/* `chunk` gives rows, late_rows, first_call, base_call; columns are untrusted. */
-int ct_chunk_decode(const struct ct_chunk *chunk, const uint8_t *columns, size_t size, struct ct_rows *out);
+/* Which of the chunk's events (values.h) each row's entry and end are, or CT_NO_EVENT: they are none of its.
+ */
+struct ct_row_events {
+    uint32_t *entry;
+    uint32_t *end;
+};
+enum { CT_NO_EVENT = 4294967295 };
+/* `chunk` gives rows, late_rows, first_call, base_call; columns are untrusted. `events` NULL: not wanted. */
+int ct_chunk_decode(const struct ct_chunk *chunk, const uint8_t *columns, size_t size, struct ct_rows *out,
+                    struct ct_row_events *events);
+
+/* Finds the values of the events 0 ... events - 1 of a chunk: their places in `values` and their sizes, 0:
+ * none. `values` are untrusted. */
+int ct_values_decode(const uint8_t *values, size_t size, uint32_t events, uint32_t *starts, uint32_t *sizes);
 
 /* ---- losses: where the trace has gaps ---- */
 struct ct_loss {

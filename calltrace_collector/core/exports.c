@@ -2,6 +2,7 @@
 #include "calltrace_collector/core/exports.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "calltrace_collector/core/trace.h"
 
@@ -25,8 +26,10 @@ void exports_free(struct exports *exports)
 
 void exports_release(struct exports *exports, uint32_t keep)
 {
-    if (!keep)
+    if (!keep) {
         edge_finder_free(&exports->finder);
+        exports->spare_values = 0;
+    }
     while (exports->spare_count > keep) {
         struct exported *spare = exports->spare;
         exports->spare = spare->next;
@@ -35,12 +38,22 @@ void exports_release(struct exports *exports, uint32_t keep)
     }
 }
 
-int exports_reserve(struct exports *exports, uint64_t chunks, uint32_t functions)
+/* Lets go of spares that are too small. */
+static void make_larger(struct exports *exports, uint32_t functions, uint64_t values)
 {
-    if (functions > exports->spare_functions) {
-        exports_release(exports, 0);
-        exports->spare_functions = functions;
-    }
+    if (functions <= exports->spare_functions && values <= exports->spare_values)
+        return;
+    uint64_t values_before = exports->spare_values;
+    exports_release(exports, 0);
+    exports->spare_functions = functions;
+    /* Not a little more each time. */
+    exports->spare_values = values <= values_before ? values_before : values + values / 2;
+}
+
+int exports_reserve(struct exports *exports, uint64_t chunks, uint32_t functions, uint64_t values)
+{
+    if (chunks)
+        make_larger(exports, functions, values);
     if (chunks && !exports->finder.rows) {
         int status = edge_finder_init(&exports->finder, exports->chunk_rows, exports->seed);
         if (status)
@@ -48,7 +61,7 @@ int exports_reserve(struct exports *exports, uint64_t chunks, uint32_t functions
     }
     while (exports->spare_count < chunks) {
         struct exported *spare = malloc(sizeof(*spare) + (size_t)exports->spare_functions * FUNCTION_BYTES +
-                                        columns_max_bytes(exports->chunk_rows));
+                                        columns_max_bytes(exports->chunk_rows) + exports->spare_values);
         if (!spare)
             return CT_ENOMEM;
         spare->next = exports->spare;
@@ -58,7 +71,8 @@ int exports_reserve(struct exports *exports, uint64_t chunks, uint32_t functions
     return 0;
 }
 
-/* Points the arrays of `info` to where they are; functions and columns_size are set. */
+/* Points the arrays of `info` to where they are; functions and columns_size are set (columns_size 0: not
+ * yet). */
 static void set_pointers(struct exported *exported)
 {
     struct ct_chunk *info = &exported->info;
@@ -68,6 +82,7 @@ static void set_pointers(struct exported *exported)
     info->function = function;
     info->function_calls = function + info->functions;
     info->columns = (const uint8_t *)(info->function_calls + info->functions);
+    info->values = info->columns + info->columns_size;
 }
 
 /* The functions of the completed rows. */
@@ -117,10 +132,20 @@ static void describe(struct ct_chunk *info, const struct thread *thread, bool is
     }
 }
 
+/* Behind the columns, whose size is known. */
+static void put_values(struct exported *exported, const struct values *values)
+{
+    exported->info.values_size = values->size;
+    set_pointers(exported);
+    if (values->size)
+        memcpy((uint8_t *)exported->info.values, values->bytes, values->size);
+}
+
 /* Takes the room that is not needed away. */
 static struct exported *fit(struct exported *exported)
 {
-    size_t size = (size_t)(exported->info.columns - (const uint8_t *)exported) + exported->info.columns_size;
+    const struct ct_chunk *info = &exported->info;
+    size_t size = (size_t)(info->values - (const uint8_t *)exported) + info->values_size;
     struct exported *fitting = realloc(exported, size);
     if (!fitting)
         return exported;
@@ -136,7 +161,7 @@ static void append(struct exports *exports, struct exported *exported)
     else
         exports->first = exported;
     exports->last = exported;
-    exports->bytes += exported->info.columns_size;
+    exports->bytes += exported->info.columns_size + exported->info.values_size;
 }
 
 void exports_add(struct exports *exports, struct thread *thread, bool is_final)
@@ -149,6 +174,7 @@ void exports_add(struct exports *exports, struct thread *thread, bool is_final)
     put_functions(exported, &thread->functions);
     exported->info.columns_size =
         columns_encode(&thread->chunk, &exports->finder, (uint8_t *)exported->info.columns);
+    put_values(exported, &thread->chunk.values);
     append(exports, fit(exported));
     thread->chunk.is_changed = false;
     if (is_final) {
@@ -180,6 +206,6 @@ void ct_trace_drop_chunk(struct ct_trace *trace)
     exports->first = oldest->next;
     if (!exports->first)
         exports->last = NULL;
-    exports->bytes -= oldest->info.columns_size;
+    exports->bytes -= oldest->info.columns_size + oldest->info.values_size;
     free(oldest);
 }

@@ -6,7 +6,8 @@
 #include "calltrace_collector/core/core.h"
 #include "calltrace_collector/core/thread.h"
 
-/* Followed in memory by the longest durations, functions and calls of `info`, then its columns. */
+/* Followed in memory by the longest durations, functions and calls of `info`, then its columns, then its
+ * values. */
 struct exported {
     struct exported *next;
     struct ct_chunk info;
@@ -19,7 +20,8 @@ struct exports {
     /* Room for any chunk, allocated ahead, so that events can be applied without failing. */
     struct exported *spare;
     uint32_t spare_count;
-    uint32_t spare_functions; /* how many functions each has room for */
+    uint32_t spare_functions; /* how many functions each has room for, */
+    uint64_t spare_values;    /* and bytes of values, */
     uint32_t chunk_rows;      /* and rows */
     uint64_t seed;
     struct edge_finder finder;
@@ -27,8 +29,9 @@ struct exports {
 
 void exports_free(struct exports *exports);
 
-/* Makes room for `chunks` chunks of a thread with `functions` functions. */
-int exports_reserve(struct exports *exports, uint64_t chunks, uint32_t functions);
+/* Makes room for `chunks` chunks of a thread with `functions` functions, each with `values` bytes of values.
+ */
+int exports_reserve(struct exports *exports, uint64_t chunks, uint32_t functions, uint64_t values);
 
 /* Gives back the room that was not needed, but for `keep` chunks. */
 void exports_release(struct exports *exports, uint32_t keep);

@@ -38,6 +38,14 @@ static int count_events(struct forecast *forecast, const struct batch *batch, co
     return largest > site_count ? CT_ERANGE : 0;
 }
 
+static void count_values(struct forecast *forecast, const struct batch *batch, const struct segment *segment)
+{
+    for (uint32_t i = segment->from; i < segment->to; i++) {
+        uint32_t size = batch->value_starts[i + 1] - batch->value_starts[i];
+        forecast->value_bytes += size ? size + VALUES_EVENT_BYTES : 0;
+    }
+}
+
 static void follow(struct level *level, const uint32_t *op, uint32_t from, uint32_t to)
 {
     int64_t now = level->now, lowest = level->lowest, peak = level->peak;
@@ -98,6 +106,8 @@ static int check_segment(struct part *part, const struct batch *batch, const str
 {
     uint32_t done = segment->from;
     int status = count_events(&part->forecast, batch, segment, site_count);
+    if (batch->values)
+        count_values(&part->forecast, batch, segment);
     for (uint32_t i = segment->marks; !status && i < segment->marks_end; i++) {
         const struct mark *mark = &batch->marks[i];
         follow(&part->level, batch->op, done, mark->index);

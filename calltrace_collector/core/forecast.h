@@ -15,10 +15,11 @@ struct level {
 
 struct forecast {
     uint64_t entries;
-    uint64_t ends;       /* of calls */
-    uint64_t forced;     /* of those, ended by a mark */
-    uint64_t cuts;       /* marks of kind CUT */
-    uint64_t wide_ticks; /* events that may have 65,536 ticks or more before them */
+    uint64_t ends;        /* of calls */
+    uint64_t forced;      /* of those, ended by a mark */
+    uint64_t cuts;        /* marks of kind CUT */
+    uint64_t wide_ticks;  /* events that may have 65,536 ticks or more before them */
+    uint64_t value_bytes; /* as struct values keeps them */
     uint32_t losses;
 };
 

@@ -1,4 +1,4 @@
-"""The calls of a chunk, as columns."""
+"""The calls of a chunk as columns, and what was captured of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from calltrace_collector.core.native import Bytes, check, ffi, lib
 
-__all__ = ["CHUNK_ROWS", "Rows", "decode_chunk"]
+__all__ = ["CHUNK_ROWS", "Rows", "Values", "decode_chunk", "decode_values"]
 
 CHUNK_ROWS: int = lib.CT_CHUNK_ROWS
 """The most rows that a chunk has."""
@@ -57,6 +57,70 @@ def decode_chunk(columns: Bytes, *, rows: int, late_rows: int, first_call: int, 
     Raises:
         ProtocolError: the columns are malformed, or not those of such a chunk.
     """
+    return _decode(columns, rows, late_rows, first_call, base_call, ffi.NULL)
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What was captured of the calls of a chunk; all arrays are as long as its rows.
+
+    Attributes:
+        captured: the bytes in which all values lie.
+        arguments_start: where in them the values captured at a row's entry begin.
+        arguments_size: how many bytes they are; 0: none, or it was entered during an earlier chunk.
+        returned_start: where those captured at its end begin.
+        returned_size: how many bytes they are; 0: none, or it has not ended during this chunk.
+    """
+
+    captured: bytes
+    arguments_start: npt.NDArray[np.uint32]
+    arguments_size: npt.NDArray[np.uint32]
+    returned_start: npt.NDArray[np.uint32]
+    returned_size: npt.NDArray[np.uint32]
+
+    def arguments(self, row: int) -> bytes:
+        """Returns what was captured when the row's call was entered: EventBatch.values of that event."""
+        start = int(self.arguments_start[row])
+        return self.captured[start : start + int(self.arguments_size[row])]
+
+    def returned(self, row: int) -> bytes:
+        """Returns what was captured when the row's call returned."""
+        start = int(self.returned_start[row])
+        return self.captured[start : start + int(self.returned_size[row])]
+
+
+def decode_values(
+    captured: bytes, columns: Bytes, *, rows: int, late_rows: int, first_call: int, base_call: int
+) -> Values:
+    """Decodes a chunk's values.
+
+    Args:
+        captured: the bytes of Chunk.values, uncompressed. They are not trusted.
+        columns: this and the others are those of decode_chunk.
+        rows: see `columns`.
+        late_rows: see `columns`.
+        first_call: see `columns`.
+        base_call: see `columns`.
+
+    Raises:
+        ProtocolError: the columns or values are malformed, or not those of such a chunk.
+    """
+    size = min(rows, CHUNK_ROWS)
+    entry, end = np.empty(size, np.uint32), np.empty(size, np.uint32)
+    events = ffi.new("struct ct_row_events *")
+    events.entry, events.end = _pointer("uint32_t *", entry), _pointer("uint32_t *", end)
+    _decode(columns, rows, late_rows, first_call, base_call, events)
+
+    # The last place is that of CT_NO_EVENT: without values.
+    starts, sizes = np.zeros(2 * size + 1, np.uint32), np.zeros(2 * size + 1, np.uint32)
+    outs = (_pointer("uint32_t *", starts), _pointer("uint32_t *", sizes))
+    status = lib.ct_values_decode(ffi.from_buffer(captured), len(captured), 2 * size, *outs)
+    check(status, f"values of a chunk of {rows} calls")
+    entry[entry == lib.CT_NO_EVENT] = end[end == lib.CT_NO_EVENT] = 2 * size
+    return Values(captured, starts[entry], sizes[entry], starts[end], sizes[end])
+
+
+def _decode(columns: Bytes, rows: int, late_rows: int, first_call: int, base_call: int, events: Any) -> Rows:
     chunk = ffi.new("struct ct_chunk *")
     chunk.rows, chunk.late_rows = rows, late_rows
     chunk.first_call, chunk.base_call = first_call, base_call
@@ -74,7 +138,10 @@ def decode_chunk(columns: Bytes, *, rows: int, late_rows: int, first_call: int, 
     out = ffi.new("struct ct_rows *")
     for name, kind in _COLUMNS:
         setattr(out, name, _pointer(kind, getattr(decoded, name)))
-    check(lib.ct_chunk_decode(chunk, ffi.from_buffer(columns), len(columns), out), f"chunk of {rows} calls")
+    check(
+        lib.ct_chunk_decode(chunk, ffi.from_buffer(columns), len(columns), out, events),
+        f"chunk of {rows} calls",
+    )
     return decoded
 
 

@@ -17,6 +17,10 @@ struct ct_trace *ct_trace_new(const struct ct_limits *limits)
         trace->limits.chunk_rows = CT_CHUNK_ROWS;
     if (!limits->keep_rows)
         trace->limits.keep_rows = CT_CHUNK_KEEP_ROWS;
+    if (!limits->chunk_values)
+        trace->limits.chunk_values = CT_CHUNK_VALUES;
+    if (!limits->keep_values)
+        trace->limits.keep_values = CT_CHUNK_KEEP_VALUES;
     if (limits->sites > SITES_MAX)
         trace->limits.sites = SITES_MAX;
     trace->exports.chunk_rows = trace->limits.chunk_rows;
@@ -87,6 +91,7 @@ static int reserve_part(const struct part *part)
         /* Marks end calls with a status of their own, and so does the return of a cut call. */
         .statuses = forecast->forced + forecast->cuts + thread->cut_frames,
         .late = (uint64_t)(part->level.peak - part->level.lowest),
+        .value_bytes = forecast->value_bytes,
     };
     int status = thread_reserve_stack(thread, (uint32_t)part->level.peak);
     return status ? status : chunk_reserve(&thread->chunk, &need);
@@ -96,17 +101,20 @@ static int reserve(struct ct_trace *trace)
 {
     uint32_t functions = trace->sites.functions + trace->batch.site_count;
     uint32_t losses = 0;
-    uint64_t chunks = 0;
+    uint64_t chunks = 0, values = 0;
     for (uint32_t i = 0; i < trace->parts.part_count; i++) {
         const struct part *part = &trace->parts.parts[i];
         int status = reserve_part(part);
         if (status)
             return status;
         losses += part->forecast.losses;
+        uint64_t its_values = part->thread->chunk.values.size + part->forecast.value_bytes;
         chunks += (chunk_rows(&part->thread->chunk) + part->forecast.entries + part->forecast.ends) /
                   trace->limits.chunk_rows;
+        chunks += its_values / trace->limits.chunk_values;
+        values = its_values > values ? its_values : values;
     }
-    int status = exports_reserve(&trace->exports, chunks, functions);
+    int status = exports_reserve(&trace->exports, chunks, functions, values);
     return status ? status : losses_reserve(&trace->losses, losses);
 }
 
@@ -211,10 +219,11 @@ static int flush_thread(struct ct_trace *trace, struct thread *thread)
     if (!chunk->is_changed)
         functions_trim(&thread->functions);
     if (rows && chunk->is_changed) {
-        int status = exports_reserve(&trace->exports, 1, trace->sites.functions);
+        int status = exports_reserve(&trace->exports, 1, trace->sites.functions, chunk->values.size);
         if (status)
             return status;
-        exports_add(&trace->exports, thread, rows >= trace->limits.keep_rows);
+        bool is_final = rows >= trace->limits.keep_rows || chunk->values.size >= trace->limits.keep_values;
+        exports_add(&trace->exports, thread, is_final);
     }
     if (!chunk_rows(chunk) && chunk->leads.capacity)
         chunk_shrink(chunk);

@@ -29,6 +29,8 @@ class Limits:
             is new is counted in its caller's.
         chunk_rows: rows at which a chunk ends.
         keep_rows: rows from which Trace.flush ends a chunk.
+        chunk_values: bytes of captured values at which a chunk ends,
+        keep_values: and from which Trace.flush ends it.
     """
 
     threads: int = 1 << 20
@@ -38,6 +40,8 @@ class Limits:
     contexts: int = 1 << 18
     chunk_rows: int = CHUNK_ROWS
     keep_rows: int = 8192
+    chunk_values: int = 4 << 20
+    keep_values: int = 512 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Chunk:
         function: numbers of the functions among the completed rows,
         function_calls: and how many rows each has,
         function_max_ticks: and the longest duration among these.
+        values: what was captured of the calls, encoded but not compressed; see decode_values. b"": nothing.
     """
 
     thread: int
@@ -102,6 +107,7 @@ class Chunk:
     function: npt.NDArray[np.uint32]
     function_calls: npt.NDArray[np.uint32]
     function_max_ticks: npt.NDArray[np.uint64]
+    values: bytes
 
 
 class Trace:
@@ -309,6 +315,7 @@ def _chunk(chunk: Any) -> Chunk:
         function=_copy(chunk.function, functions, np.uint32),
         function_calls=_copy(chunk.function_calls, functions, np.uint32),
         function_max_ticks=_copy(chunk.function_max_ticks, functions, np.uint64),
+        values=bytes(ffi.buffer(chunk.values, chunk.values_size)),
     )
 
 

@@ -7,6 +7,12 @@ static void end_full_chunk(struct ct_trace *trace, struct thread *thread)
         exports_add(&trace->exports, thread, true);
 }
 
+static void end_chunk_full_of_values(struct ct_trace *trace, struct thread *thread)
+{
+    if (thread->chunk.values.size >= trace->limits.chunk_values)
+        exports_add(&trace->exports, thread, true);
+}
+
 /* Gives a call whose context is new a node; without room for one it is counted in its caller's. */
 static void __attribute__((noinline)) add_context(const struct ct_trace *trace, struct thread *thread,
                                                   struct open_call *open, uint32_t function)
@@ -112,12 +118,37 @@ static inline void apply_event(struct ct_trace *trace, struct thread *thread, co
         end_call(trace, thread, batch->dt[i] + extra, CT_RETURNED);
 }
 
+/* The values captured at the event, which is the next one that the chunk is told of. */
+static void keep_values(struct thread *thread, const struct batch *batch, uint32_t i)
+{
+    uint32_t start = batch->value_starts[i], size = batch->value_starts[i + 1] - start;
+    if (size)
+        chunk_add_values(&thread->chunk, batch->values + start, size);
+}
+
+/* Some of the events have values. */
+static void __attribute__((noinline)) apply_with_values(struct ct_trace *trace, struct thread *thread,
+                                                        const struct batch *batch, uint32_t from, uint32_t to,
+                                                        uint64_t extra)
+{
+    for (uint32_t i = from; i < to; i++, extra = 0) {
+        keep_values(thread, batch, i);
+        apply_event(trace, thread, batch, i, extra);
+        end_chunk_full_of_values(trace, thread);
+    }
+}
+
 /* `*extra` ticks passed on other stacks before the first of them. */
 static void apply_events(struct ct_trace *trace, struct thread *thread, const struct batch *batch,
                          uint32_t from, uint32_t to, uint64_t *extra)
 {
     if (from == to)
         return;
+    if (__builtin_expect(batch->values != NULL, 0)) {
+        apply_with_values(trace, thread, batch, from, to, *extra);
+        *extra = 0;
+        return;
+    }
     if (*extra) {
         apply_event(trace, thread, batch, from++, *extra);
         *extra = 0;
@@ -208,7 +239,10 @@ static uint64_t apply_segment(struct ct_trace *trace, struct thread *thread, con
                 extra = 0;
         }
         if (delta && index < segment->to) {
+            if (batch->values)
+                keep_values(thread, batch, index);
             enter_call(trace, thread, batch->op[index] - 1, batch->dt[index] + extra, delta->value);
+            end_chunk_full_of_values(trace, thread);
             extra = 0;
             done++;
         }

@@ -78,6 +78,10 @@ class Batch(Protocol):
     def marks(self) -> Sequence[Mark]: ...
     @property
     def stacks(self) -> Sequence[Stack]: ...
+    @property
+    def value_sizes(self) -> Sequence[int]: ...
+    @property
+    def values(self) -> bytes: ...
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error of the twin's
@@ -98,6 +102,8 @@ class Call:
     end_ticks: int = 0
     status: int = OPEN
     callees_cut: bool = False
+    arguments: bytes = b""  # what was captured at its entry,
+    returned: bytes = b""  # and at its exit
     callees: list[Call] = field(default_factory=list)
 
     @property
@@ -146,7 +152,7 @@ class TwinThread:
     calls: list[Call] = field(default_factory=list)
     stack: list[Call] = field(default_factory=list)
 
-    def enter(self, ticks: int, site: int, function: int, frame_delta: int) -> None:
+    def enter(self, ticks: int, site: int, function: int, frame_delta: int, captured: bytes) -> None:
         """A call begins."""
         self.last_ticks = ticks
         caller = self.stack[-1] if self.stack else None
@@ -159,17 +165,19 @@ class TwinThread:
             depth=len(self.stack),
             start_ticks=self.last_ticks,
             stack_pointer=(above - frame_delta) % WORD,
+            arguments=captured,
         )
         if caller:
             caller.callees.append(call)
         self.calls.append(call)
         self.stack.append(call)
 
-    def end(self, ticks: int, status: int) -> None:
+    def end(self, ticks: int, status: int, captured: bytes = b"") -> None:
         """The innermost call ends."""
         self.last_ticks = ticks
         call = self.stack.pop()
         call.end_ticks = self.last_ticks
+        call.returned = captured
         call.status = CUT if status == RETURNED and call.callees_cut else status
 
     def contexts(self, limit: int) -> tuple[dict[tuple[int, ...], list[int]], int]:
@@ -264,6 +272,7 @@ class Twin:
                 (stack.thread, batch.thread, batch.base_ticks, stack.stack_base, stack.size_bytes)
             )
         number, now = batch.thread, batch.base_ticks
+        values = _values(batch)
         for index in range(len(batch.dt) + 1):
             delta = None
             for mark in batch.marks:
@@ -279,17 +288,19 @@ class Twin:
                     self._apply_mark(number, mark, now)
             if index < len(batch.dt):
                 now += batch.dt[index]
-                self._apply_event(self.threads[number], now, batch.op[index], delta)
+                self._apply_event(self.threads[number], now, batch.op[index], delta, values[index])
         owner = self.threads[batch.thread]
         owner.ring_end, owner.stream_ticks = batch.ring_end, now
         return len(batch.dt)
 
-    def _apply_event(self, thread: TwinThread, ticks: int, op: int, frame_delta: int | None) -> None:
+    def _apply_event(
+        self, thread: TwinThread, ticks: int, op: int, frame_delta: int | None, captured: bytes
+    ) -> None:
         if not op:
-            thread.end(ticks, RETURNED)
+            thread.end(ticks, RETURNED, captured)
             return
         _, _, usual_delta, function = self.sites[op - 1]
-        thread.enter(ticks, op - 1, function, usual_delta if frame_delta is None else frame_delta)
+        thread.enter(ticks, op - 1, function, usual_delta if frame_delta is None else frame_delta, captured)
 
     def _apply_mark(self, number: int, mark: Mark, ticks: int) -> None:
         thread = self.threads[number]
@@ -320,6 +331,10 @@ class Twin:
             raise Refused("range")
         if len(batch.dt) != len(batch.op):
             raise Refused("columns")
+        if len(batch.value_sizes) not in {0, len(batch.dt)} or sum(batch.value_sizes) != len(batch.values):
+            raise Refused("values")
+        if any(size not in {0, *range(4, 4097)} for size in batch.value_sizes):
+            raise Refused("size")
         self._check_sites(batch)
         indices = [mark.index for mark in batch.marks]
         if indices != sorted(indices) or any(index > len(batch.dt) for index in indices):
@@ -378,6 +393,12 @@ class Twin:
                 raise Refused("stack")
             if depths[now] > self.limits.open_calls:
                 raise Refused("limit")
+
+
+def _values(batch: Batch) -> list[bytes]:
+    """What was captured at each event."""
+    ends = list(itertools.accumulate(batch.value_sizes, initial=0))
+    return [batch.values[start:end] for start, end in itertools.pairwise(ends)] or [b""] * len(batch.dt)
 
 
 def _calls_ended(mark: Mark, depth: int, batch: Batch) -> int:

@@ -67,6 +67,7 @@ def export_chunks(trace: Trace) -> Iterator[ChunkRow]:
                     strict=True,
                 )
             ),
+            values=_compress(chunk.values) if chunk.values else b"",
         )
 
 

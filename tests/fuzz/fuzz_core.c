@@ -5,7 +5,9 @@
  *   1  ct_chunk_decode: rows and late rows, two bytes each; then the columns
  *   2  ct_profile_size, ct_profile_decode, and ct_thread_restore from that profile
  *   3  ct_message_peek
+ *   4  ct_values_decode: how many events, two bytes; then the values
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +32,8 @@ static const struct ct_limits limits = {
     .contexts = 300,
     .chunk_rows = 16,
     .keep_rows = 4,
+    .chunk_values = 300,
+    .keep_values = 50,
 };
 
 static struct ct_trace *new_trace(void)
@@ -54,7 +58,8 @@ static size_t take_length(const uint8_t **data, size_t *size)
 /* ---- chunks ---- */
 
 /* Each array has just the size it needs, so that a sanitizer sees whatever goes beyond. */
-static int decode(const struct ct_chunk *chunk, const uint8_t *columns, size_t size)
+static int decode_rows(const struct ct_chunk *chunk, const uint8_t *columns, size_t size,
+                       struct ct_row_events *events)
 {
     size_t rows = chunk->rows < ROWS_MAX ? chunk->rows : ROWS_MAX;
     struct ct_rows out = {
@@ -67,7 +72,7 @@ static int decode(const struct ct_chunk *chunk, const uint8_t *columns, size_t s
         .self_ticks = malloc(rows * sizeof(*out.self_ticks) + 1),
         .status = malloc(rows * sizeof(*out.status) + 1),
     };
-    int status = ct_chunk_decode(chunk, columns, size, &out);
+    int status = ct_chunk_decode(chunk, columns, size, &out, events);
     for (size_t i = 0; status == 0 && i < rows; i++) {
         REQUIRE(out.parent[i] < out.call[i]);
         REQUIRE(out.self_ticks[i] <= out.duration_ticks[i]);
@@ -82,6 +87,45 @@ static int decode(const struct ct_chunk *chunk, const uint8_t *columns, size_t s
     free(out.duration_ticks);
     free(out.self_ticks);
     free(out.status);
+    return status;
+}
+
+static int decode_values(uint32_t events, const uint8_t *values, size_t size, uint32_t *starts,
+                         uint32_t *sizes)
+{
+    int status = ct_values_decode(values, size, events, starts, sizes);
+    for (uint32_t i = 0; status == 0 && i < events; i++)
+        REQUIRE(sizes[i] <= CT_VALUE_BYTES && (!sizes[i] || starts[i] + sizes[i] <= size));
+    return status;
+}
+
+static void fuzz_values(const uint8_t *data, size_t size)
+{
+    uint32_t events = (uint32_t)take_length(&data, &size);
+    uint32_t *starts = malloc(events * sizeof(*starts) + 1);
+    uint32_t *sizes = malloc(events * sizeof(*sizes) + 1);
+    decode_values(events, data, size, starts, sizes);
+    free(starts);
+    free(sizes);
+}
+
+/* Rows, which of the chunk's events they are, and the values of these. */
+static int decode(const struct ct_chunk *chunk, const uint8_t *columns, size_t size)
+{
+    size_t rows = chunk->rows < ROWS_MAX ? chunk->rows : ROWS_MAX;
+    struct ct_row_events events = {
+        .entry = malloc(rows * sizeof(*events.entry) + 1),
+        .end = malloc(rows * sizeof(*events.end) + 1),
+    };
+    int status = decode_rows(chunk, columns, size, &events);
+    for (size_t i = 0; status == 0 && i < rows; i++) {
+        bool is_late = i < chunk->late_rows, has_ended = events.end[i] != CT_NO_EVENT;
+        REQUIRE((events.entry[i] == CT_NO_EVENT) == is_late);
+        REQUIRE(is_late || !has_ended || events.entry[i] < events.end[i]);
+        REQUIRE(!has_ended || events.end[i] < 2 * rows);
+    }
+    free(events.entry);
+    free(events.end);
     return status;
 }
 
@@ -141,12 +185,14 @@ static void fuzz_profile(const uint8_t *data, size_t size)
 static void check_chunks(struct ct_trace *trace)
 {
     struct ct_chunk chunk;
+    uint32_t starts[32], sizes[32]; /* two for each of limits.chunk_rows */
     while (ct_trace_first_chunk(trace, &chunk)) {
         uint8_t *columns = malloc(chunk.columns_size);
         REQUIRE(columns);
         memcpy(columns, chunk.columns, chunk.columns_size);
         REQUIRE(decode(&chunk, columns, chunk.columns_size) == 0);
         free(columns);
+        REQUIRE(decode_values(2 * chunk.rows, chunk.values, chunk.values_size, starts, sizes) == 0);
         ct_trace_drop_chunk(trace);
     }
 }
@@ -219,6 +265,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 2:
         fuzz_profile(data + 1, size - 1);
+        break;
+    case 4:
+        fuzz_values(data + 1, size - 1);
         break;
     default:
         if (ct_message_peek(data + 1, size - 1, &message) == 0)

@@ -25,6 +25,8 @@ static const struct ct_limits limits = {
     .contexts = 10000,
     .chunk_rows = 100,
     .keep_rows = 50,
+    .chunk_values = 1000,
+    .keep_values = 500,
 };
 
 /* ---- allocations ---- */
@@ -138,6 +140,7 @@ static void record_chunks(struct record *out, struct ct_trace *trace)
     struct ct_chunk chunk;
     while (ct_trace_first_chunk(trace, &chunk)) {
         record(out, chunk.columns, chunk.columns_size);
+        record(out, chunk.values, chunk.values_size);
         record(out, chunk.function, chunk.functions * sizeof(*chunk.function));
         record(out, chunk.function_calls, chunk.functions * sizeof(*chunk.function_calls));
         record(out, chunk.function_max_ticks, chunk.functions * sizeof(*chunk.function_max_ticks));

@@ -20,6 +20,11 @@ def batches() -> bytes:
     actions: list[Action] = random_program(seed=9, events=1500)
     for start in range(0, len(actions), 100):
         actions[start] = ("thread", start // 100, 0)
+    actions = [
+        act
+        for at, action in enumerate(actions)
+        for act in (action, ("capture", at % 10, at))[: 1 + (at > 700)]
+    ]
     calls: list[Action] = [("enter", callee, 70_000) for callee in range(200, 300)]
     actions += [
         ("dive", 9, 3),
@@ -27,6 +32,7 @@ def batches() -> bytes:
         ("abandon", 5, 0),
         ("drop", 3, 0),
         ("move", 3, 9),
+        ("capture", 8, 0),
         ("rise", 20, 7),
     ]
     actions += [act for call in calls for act in (call, ("exit", 0, 2**33))]

@@ -58,6 +58,8 @@ def test_statuses_are_in_the_order_of_the_model() -> None:
 def test_default_limits_are_those_of_the_core() -> None:
     assert Limits().chunk_rows == CHUNK_ROWS == lib.CT_CHUNK_ROWS
     assert Limits().keep_rows == lib.CT_CHUNK_KEEP_ROWS
+    assert Limits().chunk_values == lib.CT_CHUNK_VALUES
+    assert Limits().keep_values == lib.CT_CHUNK_KEEP_VALUES
 
 
 def test_errors_have_words() -> None:

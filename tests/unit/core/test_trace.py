@@ -13,7 +13,7 @@ KINDS = (
     ["enter"] * 8
     + ["exit"] * 6
     + ["abandon", "lose", "unwind", "move", "orphan", "drop", "cut", "dive", "rise"]
-    + ["stack", "switch", "switch"]
+    + ["stack", "switch", "switch", "capture", "capture", "capture"]
     + ["thread", "send", "send", "flush", "clean", "restart", "forget"]
 )
 TICKS = [0, 1, 15, 16, 17, 31, 255, 256, 65_535, 65_536, 70_000, 2**24 + 3, 2**40]
@@ -26,6 +26,8 @@ limits = st.builds(
     contexts=st.sampled_from([1, 2, 5, 1000]),
     chunk_rows=st.sampled_from([1, 2, 3, 8, 50, 65_536]),
     keep_rows=st.sampled_from([1, 2, 10, 8192]),
+    chunk_values=st.sampled_from([1, 30, 300, 10_000]),
+    keep_values=st.sampled_from([1, 20, 10_000]),
 )
 
 
@@ -49,6 +51,8 @@ def test_core_and_twin_agree_for_long(seed: int) -> None:
             contexts=choose.choice([2, 5, 1000]),
             chunk_rows=choose.choice([3, 50, 300]),
             keep_rows=choose.choice([1, 20]),
+            chunk_values=choose.choice([100, 2000, 1 << 20]),
+            keep_values=choose.choice([10, 1000, 1 << 20]),
         )
     )
     for _ in range(4):

@@ -17,8 +17,10 @@ from calltrace_collector.core import (
     Rows,
     ThreadState,
     Trace,
+    Values,
     decode_chunk,
     decode_profile,
+    decode_values,
 )
 from calltrace_collector.core.twin import OPEN, Call, FunctionSums, Twin, TwinThread
 from calltrace_collector.wire._pb.calltrace.v1 import events_pb2
@@ -37,6 +39,7 @@ class Pending:
 
     dt: list[int] = field(default_factory=list)
     calls: list[tuple[int, int] | None] = field(default_factory=list)  # function, call site; None: exit
+    values: dict[int, bytes] = field(default_factory=dict)  # captured at some of them
     marks: list[tuple[int, int, int]] = field(default_factory=list)
     stacks: list[int] = field(default_factory=list)
     now: int = 0
@@ -131,6 +134,10 @@ class World:
                 events_pb2.Stack(thread=number, stack_base=STACK_BASE, size_bytes=0x1000)
                 for number in pending.stacks
             ],
+            value_sizes=[len(pending.values.get(index, b"")) for index in range(len(op))]
+            if pending.values
+            else [],
+            values=b"".join(value for _, value in sorted(pending.values.items())),
         )
         self.pending[thread] = Pending(now=thread, depths=pending.depths)
         return batch
@@ -235,6 +242,8 @@ class World:
 
     def _check_calls(self, thread: int, twin: TwinThread) -> None:
         found: dict[int, tuple[int, ...]] = {}
+        arguments: dict[int, bytes] = {}
+        returned: dict[int, bytes] = {}
         for (owner, _), chunk in sorted(self.chunks.items()):
             if owner != thread:
                 continue
@@ -244,6 +253,17 @@ class World:
                 # An open row is replaced by a late one, nothing else is said twice.
                 assert row[0] not in found or (found[row[0]][-1] == OPEN and row[-1] != OPEN)
                 found[row[0]] = row
+            values = values_of(chunk)
+            for at, call in enumerate(rows.call.tolist()):
+                assert values.arguments(at) == b"" or at >= chunk.late_rows
+                arguments[call] = arguments.get(call, b"") + values.arguments(at)
+                returned[call] = returned.get(call, b"") + values.returned(at)
+        assert {call: each for call, each in arguments.items() if each} == {
+            call.call: call.arguments for call in twin.calls if call.arguments
+        }
+        assert {call: each for call, each in returned.items() if each} == {
+            call.call: call.returned for call in twin.calls if call.returned
+        }
         assert [found[call] for call in sorted(found)] == [expected_row(call) for call in twin.calls]
 
 
@@ -267,6 +287,11 @@ def _add_event(pending: Pending, kind: str, number: int, dt: int) -> None:
     elif kind == "move":
         pending.marks.append((index, 3, dt * 16 - number & 2**64 - 1))
         _add_event(pending, "enter", number, dt)
+    elif kind == "capture" and pending.dt:
+        # Of the event before: what it is has no meaning here, but that each is another.
+        size = 4096 if number == 9 else 4 + number * number
+        pending.values[index - 1] = b"%d %d %d" % (number, dt, index) + bytes(4096)
+        pending.values[index - 1] = pending.values[index - 1][:size]
     elif kind in _MARKS:
         _add_mark(pending, kind, number, dt)
 
@@ -293,6 +318,18 @@ def _add_mark(pending: Pending, kind: str, number: int, dt: int) -> None:
 def decode(chunk: Chunk) -> Rows:
     """The chunk's rows."""
     return decode_chunk(
+        chunk.columns,
+        rows=chunk.rows,
+        late_rows=chunk.late_rows,
+        first_call=chunk.first_call,
+        base_call=chunk.base_call,
+    )
+
+
+def values_of(chunk: Chunk) -> Values:
+    """What was captured of the chunk's calls."""
+    return decode_values(
+        chunk.values,
         chunk.columns,
         rows=chunk.rows,
         late_rows=chunk.late_rows,
