@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from calltrace_collector.cli.options import common
+from calltrace_collector.cli.planning import make_plan
 from calltrace_collector.config import default_socket, session_parents
 from calltrace_collector.crash.analyze import Analyzer
 from calltrace_collector.ingest.server import ServeOptions
@@ -50,7 +51,7 @@ def serve(
         shm_directories=session_parents(),
     )
     with Writer(db) as writer:
-        serve_until_signalled(options, writer, Analyzer(), _say)
+        serve_until_signalled(options, writer, Analyzer(), make_plan, _say)
     if remove is not None:
         shutil.rmtree(remove, ignore_errors=True)
 

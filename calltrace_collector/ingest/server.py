@@ -21,6 +21,7 @@ from calltrace_collector.ingest.crash_analyst import CrashAnalyst
 from calltrace_collector.ingest.finisher import Finisher
 from calltrace_collector.ingest.left_behind import LeftBehind
 from calltrace_collector.ingest.listener import private_socket, restricted_umask
+from calltrace_collector.ingest.plans import PlanMaker, Planner
 from calltrace_collector.ingest.registry import Registry
 from calltrace_collector.ingest.service import IngestService
 from calltrace_collector.ingest.session import IngestSession
@@ -65,6 +66,7 @@ def serve(
     options: ServeOptions,
     sink: Sink,
     analyzer: CrashAnalyzer,
+    make_plan: PlanMaker,
     on_message: Callable[[str], None],
 ) -> None:
     """Serves until SIGTERM or SIGINT, then commits everything received and returns.
@@ -73,6 +75,7 @@ def serve(
         options: how.
         sink: where commits go.
         analyzer: makes sense of crashes.
+        make_plan: makes out how the values of a file's calls are captured.
         on_message: called, from any thread, with one line for the user.
 
     Raises:
@@ -81,7 +84,7 @@ def serve(
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     _allow_many_descriptors()
     with private_socket(options.socket):
-        asyncio.run(_Server(options, sink, analyzer, on_message).run())
+        asyncio.run(_Server(options, sink, analyzer, make_plan, on_message).run())
 
 
 def _allow_many_descriptors() -> None:
@@ -97,6 +100,7 @@ class _Server:
         options: ServeOptions,
         sink: Sink,
         analyzer: CrashAnalyzer,
+        make_plan: PlanMaker,
         on_message: Callable[[str], None],
     ) -> None:
         self._options = options
@@ -104,6 +108,7 @@ class _Server:
         self._symbolizer = Symbolizer(sink, Resolver())
         self._committer = Committer(sink, self._on_committed, on_message)
         self._analyst = CrashAnalyst(analyzer, sink, on_message)
+        self._planner = Planner(make_plan, sink, on_message)
         self._registry = Registry(sink, self._committer, self._analyst, on_message)
         left_behind = LeftBehind(self._registry, options.socket, options.shm_directories, on_message)
         # Ends wait for their commits; who decodes must not wait with them.
@@ -112,7 +117,7 @@ class _Server:
             self._registry, left_behind, self._symbolizer, self._analyst, self._enders, on_message
         )
         self._service = IngestService(
-            self._registry, self._committer, self._finisher, self._workers, on_message
+            self._registry, self._committer, self._finisher, self._planner, self._workers, on_message
         )
         self._stop = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -139,6 +144,7 @@ class _Server:
             await server.start()
         self._symbolizer.start()
         self._analyst.start()
+        self._planner.start()
         self._committer.start()
         chores = [asyncio.create_task(self._finisher.adopt_forever())]
         if self._options.ready_fd is not None:
@@ -157,9 +163,8 @@ class _Server:
         while self._service.open_streams:
             await asyncio.sleep(0.01)
         await server.stop(GRACE_S)
-        await asyncio.get_running_loop().run_in_executor(None, self._committer.stop)
-        await asyncio.get_running_loop().run_in_executor(None, self._symbolizer.stop)
-        await asyncio.get_running_loop().run_in_executor(None, self._analyst.stop)
+        for part in (self._planner, self._committer, self._symbolizer, self._analyst):
+            await asyncio.get_running_loop().run_in_executor(None, part.stop)
         self._workers.shutdown()
         self._enders.shutdown()
 

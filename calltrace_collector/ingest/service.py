@@ -14,34 +14,20 @@ from calltrace_collector.errors import ProtocolError, StoreError, UnreachableErr
 from calltrace_collector.ingest.committer import COMMIT_BYTES, Committer
 from calltrace_collector.ingest.finisher import Finisher
 from calltrace_collector.ingest.messages import read_message, read_process
+from calltrace_collector.ingest.plans import Planner
 from calltrace_collector.ingest.registry import OpenSession, Registry
+from calltrace_collector.ingest.stream import AgentStream, Context
 from calltrace_collector.model.process import ProcessInfo
 
 __all__ = ["IngestService"]
 
 PENDING_LIMIT_BYTES = 24 << 20
 """With so much waiting for a commit a stream is not read on."""
+LAST_WRITE_S = 2.0
+"""How long a message may take that is being written when a stream ends: agents read all the time."""
 
-_Context = grpc.aio.ServicerContext[bytes, bytes]
 _Argument = TypeVar("_Argument")
 _Result = TypeVar("_Result")
-
-
-class _Stream:
-    """One agent's stream, and how much of it is acknowledged."""
-
-    def __init__(self, opened: OpenSession, context: _Context) -> None:
-        self.opened = opened
-        self.grew = asyncio.Event()
-        self._context = context
-        self._acknowledged = 0
-
-    async def acknowledge(self) -> None:
-        """Tells the agent how far its messages are stored, if that is news."""
-        committed = self.opened.committed
-        if committed > self._acknowledged:
-            self._acknowledged = committed
-            await self._context.write(_ack(committed))
 
 
 class IngestService:
@@ -51,6 +37,7 @@ class IngestService:
         registry: opens sessions.
         committer: is told what sessions have taken.
         finisher: answers Finish.
+        planner: makes capture plans.
         workers: threads that decode, so that the event loop goes on meanwhile.
         on_message: called with one line for the user.
     """
@@ -60,15 +47,17 @@ class IngestService:
         registry: Registry,
         committer: Committer,
         finisher: Finisher,
+        planner: Planner,
         workers: ThreadPoolExecutor,
         on_message: Callable[[str], None],
     ) -> None:
         self._registry = registry
         self._committer = committer
         self._finisher = finisher
+        self._planner = planner
         self._workers = workers
         self._on_message = on_message
-        self._streams: dict[OpenSession, _Stream] = {}
+        self._streams: dict[OpenSession, AgentStream] = {}
         self._draining = asyncio.Event()
         self.open_streams = 0
 
@@ -88,7 +77,7 @@ class IngestService:
 
     # --- Trace ---
 
-    async def trace(self, messages: AsyncIterator[bytes], context: _Context) -> None:
+    async def trace(self, messages: AsyncIterator[bytes], context: Context) -> None:
         """Serves one stream to its end."""
         self.open_streams += 1
         try:
@@ -118,7 +107,7 @@ class IngestService:
             result.cancel()
             draining.cancel()
 
-    async def _trace(self, messages: AsyncIterator[bytes], context: _Context) -> None:
+    async def _trace(self, messages: AsyncIterator[bytes], context: Context) -> None:
         try:
             first = read_message(await self._unless_draining(anext(aiter(messages), b"")))
         except asyncio.CancelledError:
@@ -127,13 +116,14 @@ class IngestService:
         if first.WhichOneof("body") != "process":
             raise ProtocolError("the first message of a stream must say which process it is")
         opened = await self._open(read_process(first.process))
-        stream = _Stream(opened, context)
+        stream = AgentStream(opened, context, self._planner)
         opened.streams += 1
         self._streams[opened] = stream
         try:
-            await context.write(_welcome(opened.session.received + 1))
+            await stream.welcome()
             await self._serve(stream, messages)
         finally:
+            stream.close()
             opened.streams -= 1
             if self._streams.get(opened) is stream:
                 del self._streams[opened]
@@ -152,14 +142,17 @@ class IngestService:
         if opening.exception() is None:
             self._finisher.left(opening.result())
 
-    async def _serve(self, stream: _Stream, messages: AsyncIterator[bytes]) -> None:
-        """Reads and acknowledges until the agent is done or the collector drains."""
+    async def _serve(self, stream: AgentStream, messages: AsyncIterator[bytes]) -> None:
+        """Reads and answers until the agent is done or the collector drains."""
         reading = asyncio.create_task(self._read(stream, messages))
         draining = asyncio.create_task(self._draining.wait())
-        acknowledging = asyncio.create_task(self._acknowledge(stream))
-        tasks = (reading, draining, acknowledging)
+        telling = asyncio.create_task(stream.tell())
+        tasks = (reading, draining, telling)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # gRPC does not know of half a write: who cancels one cannot write any more.
+            stream.close()
+            await asyncio.wait((telling,), timeout=LAST_WRITE_S)
         finally:
             for task in tasks:
                 task.cancel()
@@ -167,12 +160,15 @@ class IngestService:
         for result in results:
             if isinstance(result, Exception):
                 raise result
-        await self._acknowledge_all(stream)
+        if not telling.cancelled():
+            await self._acknowledge_all(stream)
 
-    async def _read(self, stream: _Stream, messages: AsyncIterator[bytes]) -> None:
+    async def _read(self, stream: AgentStream, messages: AsyncIterator[bytes]) -> None:
         session = stream.opened.session
+        stream.ask_plans()
         async for message in messages:
             await self._in_worker(session.receive, message)
+            stream.ask_plans()
             if session.said_goodbye or session.pending_bytes >= COMMIT_BYTES:
                 self._committer.hurry()
             while session.pending_bytes > PENDING_LIMIT_BYTES:
@@ -180,13 +176,7 @@ class IngestService:
                 self._committer.hurry()
                 await stream.grew.wait()
 
-    async def _acknowledge(self, stream: _Stream) -> None:
-        while True:
-            await stream.grew.wait()
-            stream.grew.clear()
-            await stream.acknowledge()
-
-    async def _acknowledge_all(self, stream: _Stream) -> None:
+    async def _acknowledge_all(self, stream: AgentStream) -> None:
         """Waits until everything that was received is stored, and says so.
 
         A store that refuses is not waited for: the agent keeps what is not acknowledged.
@@ -204,7 +194,7 @@ class IngestService:
         """Says that more of a session is stored."""
         stream = self._streams.get(opened)
         if stream is not None:
-            stream.grew.set()
+            stream.committed()
 
     def drain(self) -> None:
         """Stops reading streams, and ends them when what they sent is stored."""
@@ -215,7 +205,7 @@ class IngestService:
 
     # --- Finish ---
 
-    async def finish(self, request: wire.FinishRequest, context: _Context) -> wire.FinishResponse:
+    async def finish(self, request: wire.FinishRequest, context: Context) -> wire.FinishResponse:
         """Answers when all of a process that has ended is stored and named."""
         self.open_streams += 1
         try:
@@ -226,11 +216,3 @@ class IngestService:
             return await context.abort(grpc.StatusCode.UNAVAILABLE, error.message)
         finally:
             self.open_streams -= 1
-
-
-def _welcome(next_sequence: int) -> bytes:
-    return wire.CollectorMessage(welcome=wire.Welcome(next_sequence=next_sequence)).SerializeToString()
-
-
-def _ack(sequence: int) -> bytes:
-    return wire.CollectorMessage(ack=wire.Ack(sequence=sequence)).SerializeToString()

@@ -56,6 +56,7 @@ class IngestSession:
         self._unplaced: set[int] = set()
         self._received = saved.sequence
         self._sites_taken = 0
+        self._modules_seen = len(saved.modules)
         self._chunks: list[ChunkRow] = []
         self._pending_bytes = 0
         self._pending = Commit(saved.process, saved.sequence)
@@ -84,6 +85,16 @@ class IngestSession:
     def received(self) -> int:
         """Sequence number of the last message taken."""
         return self._received
+
+    @property
+    def modules_seen(self) -> int:
+        """How often modules came or went."""
+        return self._modules_seen
+
+    def modules(self) -> tuple[ModuleInfo, ...]:
+        """Returns the modules that are mapped now."""
+        with self._lock:
+            return self._addresses.modules()
 
     @property
     def pending_bytes(self) -> int:
@@ -241,6 +252,7 @@ class IngestSession:
             self._trace.forget_addresses()
             self._unplaced.clear()
         self._pending.modules.append(module)
+        self._modules_seen += 1
 
     def _take_clock(self, reading: ClockReading) -> None:
         self._pending.clocks.append(reading)

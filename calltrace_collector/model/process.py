@@ -57,6 +57,8 @@ class ProcessInfo:
         ticks_are_ns: the clock's ticks are nanoseconds (no time stamp counter).
         parent_thread, fork_ticks: which thread of the parent session forked it, and when by the parent's
             clock; None and 0 where nobody knows.
+        capture: of which functions arguments and return values are captured: globs of their names, separated
+            by commas; "": of none.
     """
 
     session_id: bytes
@@ -78,6 +80,7 @@ class ProcessInfo:
     drops: bool
     parent_thread: int | None = None
     fork_ticks: int = 0
+    capture: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fnmatch import translate
+from functools import cache
 
 from calltrace_collector.errors import UsageError
 
+MAX_GLOBS = 256
+MAX_GLOBS_BYTES = 4096
+"""Of several globs in one text."""
+
 _QUALIFIERS = re.compile(r"(?: const| volatile| &&?| noexcept| \[clone [^\]]*\])+$")
+_LETTER = re.compile(r"operator *(?:<=>|->\*?|<<=?|>>=?|[<>]=?|\(\)|\[\])|.", re.DOTALL)
 _OPENING = {")": "(", ">": "<", "}": "{", "]": "["}
 
 
@@ -24,12 +30,52 @@ def glob_matcher(glob: str) -> Callable[[str], bool]:
     Raises:
         UsageError: it is empty, or a bracket is not closed.
     """
+    return _matcher([glob])
+
+
+def _matcher(globs: list[str]) -> Callable[[str], bool]:
+    for glob in globs:
+        _check(glob)
+    matches = re.compile("|".join(map(translate, globs))).match
+    return lambda name: any(matches(form) for form in name_forms(name))
+
+
+def _check(glob: str) -> None:
     if not glob:
         raise UsageError("an empty pattern matches no function: give a name, with * for any text")
     if _has_open_bracket(glob):
         raise UsageError(f"the pattern {glob} has a [ without its ]: write [[] for a bracket in a name")
-    matches = re.compile(translate(glob)).match
-    return lambda name: any(matches(form) for form in name_forms(name))
+
+
+def any_matcher(globs: str) -> Callable[[str], bool]:
+    """Makes what tells whether any of several globs, separated by commas, matches a function's name.
+
+    Raises:
+        UsageError: there is none, or too many, or one of them makes no sense.
+    """
+    split = split_globs(globs)
+    if not split:
+        raise UsageError("no pattern: give names of functions, with * for any text")
+    if len(split) > MAX_GLOBS or len(globs.encode(errors="surrogateescape")) > MAX_GLOBS_BYTES:
+        raise UsageError(f"too many patterns: at most {MAX_GLOBS}, and {MAX_GLOBS_BYTES} bytes")
+    matches = _matcher(split)
+    return (lambda _name: True) if "*" in split else cache(matches)
+
+
+def split_globs(globs: str) -> list[str]:
+    """Splits at commas, but not at those within a name's parentheses or angle brackets."""
+    split = [""]
+    depth = 0
+    for found in _LETTER.finditer(globs):
+        letter = found.group()
+        depth += (letter in "(<") - (letter in ")>")
+        if letter == "," and depth == 0:
+            split.append("")
+        else:
+            split[-1] += letter
+    if depth:  # so they are no brackets
+        split = globs.split(",")
+    return [glob.strip() for glob in split if glob.strip()]
 
 
 def _has_open_bracket(glob: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from calltrace_collector import wire
 from calltrace_collector.model.capture import Plan
 from calltrace_collector.model.commit import CallSiteName, Commit, FunctionName, SavedProcess, UnnamedFile
@@ -116,6 +118,7 @@ class MemorySink:
         self.unnamed_files: list[UnnamedFile] = []
         self.named: list[tuple[int, list[FunctionName], list[CallSiteName]]] = []
         self.plans: list[tuple[int, int, Plan]] = []
+        self.refused = threading.Event()
 
     def open_process(self, info: ProcessInfo) -> SavedProcess:
         del info
@@ -127,6 +130,9 @@ class MemorySink:
         self.commits.extend(commits)
 
     def store_plan(self, process: int, module: int, plan: Plan) -> int:
+        if self.refusal is not None:
+            self.refused.set()
+            raise self.refusal
         first = sum(len(stored.layouts) for _, _, stored in self.plans)
         self.plans.append((process, module, plan))
         return first

@@ -25,6 +25,9 @@ def test_a_process_is_read_field_by_field() -> None:
         (lambda p: setattr(p, "pid", (1 << 22) + 1), "process id"),
         (lambda p: setattr(p, "start_time_jiffies", 1 << 63), "start time"),
         (lambda p: setattr(p.clock, "ticks", 1 << 63), "clock"),
+        (lambda p: setattr(p, "capture", "x" * 4097), "4096 bytes"),
+        (lambda p: setattr(p, "capture", "\N{BULLET}" * 1366), "4096 bytes"),
+        (lambda p: setattr(p, "capture", "x," * 257), "256 patterns"),
     ],
 )
 def test_what_cannot_be_a_process_is_refused(spoil: Callable[[wire.Process], None], word: str) -> None:
@@ -32,6 +35,13 @@ def test_what_cannot_be_a_process_is_refused(spoil: Callable[[wire.Process], Non
     spoil(process)
     with pytest.raises(ProtocolError, match=word):
         read_process(process)
+
+
+@pytest.mark.parametrize("globs", ["", "*", "parse_*,ns::*", "a[b", "x" * 4096])
+def test_what_is_to_be_captured_is_read_as_it_is(globs: str) -> None:
+    process = process_message()
+    process.capture = globs
+    assert read_process(process).capture == globs
 
 
 def test_times_beyond_the_database_are_refused() -> None:
