@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from calltrace_collector.cli.agent_path import agent_library
+from calltrace_collector.cli.capture_setting import EVERY_FUNCTION, SETTING, capture_globs
 from calltrace_collector.cli.listening import is_listening
 from calltrace_collector.cli.options import COUNT, common
 from calltrace_collector.cli.private import PrivateCollector
@@ -40,6 +41,15 @@ if TYPE_CHECKING:
     "or go on, with what is dropped counted (drop).",
 )
 @click.option(
+    "--args",
+    "capture",
+    is_flag=False,
+    flag_value=EVERY_FUNCTION,
+    metavar="[=GLOBS]",
+    help="Record arguments and return values too: of all functions, or of those whose names match one of "
+    "GLOBS, separated by commas. The program needs -g.",
+)
+@click.option(
     "--socket",
     metavar="PATH",
     type=click.Path(path_type=Path),
@@ -55,6 +65,7 @@ def record(  # noqa: PLR0913, PLR0917 an argument an option
     db: str | None,
     max_depth: int | None,
     overflow: str | None,
+    capture: str | None,
     socket: Path | None,
     verbose: bool,
     program: str,
@@ -72,10 +83,13 @@ def record(  # noqa: PLR0913, PLR0917 an argument an option
       calltrace record -- ./prog --its-option argument
       calltrace record --db calls.db -- ./prog
       calltrace record --max-depth 10 -- ./prog
+      calltrace record --args -- ./prog                  # with arguments and return values
+      calltrace record --args='parse_*,ns::*' -- ./prog  # of these functions
     """  # noqa: D301 click's mark for text that is not to be filled
     # A program that reads our messages and ends first must not end us.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     environment = _environment(max_depth, overflow)
+    globs = capture_globs(capture, environment)
     began_at_ns = time.time_ns()
     db_is_option = context.get_parameter_source("db") == ParameterSource.COMMANDLINE
     with ExitStack() as stack:
@@ -84,6 +98,8 @@ def record(  # noqa: PLR0913, PLR0917 an argument an option
         if at is None:
             at = stack.enter_context(PrivateCollector(db)).socket
         environment["CALLTRACE_SOCKET"] = str(at)
+        if globs is not None:
+            _prepare_capture(program, globs, environment)
         traced = TracedProgram([program, *arguments], environment)
         # Takes as long to import as a short program takes to run.
         from calltrace_collector.cli.finish import finish  # noqa: PLC0415
@@ -125,6 +141,15 @@ def _environment(max_depth: int | None, overflow: str | None) -> dict[str, str]:
     if overflow is not None:
         environment["CALLTRACE_OVERFLOW"] = overflow
     return environment
+
+
+def _prepare_capture(program: str, globs: str, environment: dict[str, str]) -> None:
+    """Has the program capture values, by plans that are made before it begins."""
+    from calltrace_collector.cli.capturing import prepare  # noqa: PLC0415 takes long to import
+
+    environment[SETTING] = globs
+    if (warning := prepare(program, globs, environment)) is not None:
+        _say(warning)
 
 
 def _running_collector(socket: Path | None, db: str | None, *, db_is_option: bool) -> Path | None:

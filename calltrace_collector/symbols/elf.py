@@ -22,8 +22,10 @@ _MAX_SECTIONS = 1 << 16
 _MAX_NOTES_BYTES = 1 << 16
 _PROGRAM_TYPES = (2, 3)  # ET_EXEC, ET_DYN
 _PT_LOAD = 1
+_PT_INTERP = 3
 _PT_NOTE = 4
 _PAGE_BYTES = 4096
+_MAX_PATH_BYTES = 4096
 _NT_GNU_BUILD_ID = 3
 
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -113,6 +115,19 @@ class ElfFile:
             start, size = int(segment["offset"]), int(segment["file_size"])
             if start & -_PAGE_BYTES <= offset < start + size:
                 return int(segment["address"]) + offset - start
+        return None
+
+    @cached_property
+    def interpreter(self) -> str | None:
+        """Path of the dynamic linker that the program asks for, or None: a library, or linked statically.
+
+        Raises:
+            SymbolError: the file is damaged there.
+        """
+        for segment in self._segments[self._segments["type"] == _PT_INTERP][:1]:
+            size = min(int(segment["file_size"]), _MAX_PATH_BYTES)
+            path = self.file.read(int(segment["offset"]), size).partition(b"\0")[0]
+            return path.decode("utf-8", "surrogateescape") or None
         return None
 
     @cached_property
