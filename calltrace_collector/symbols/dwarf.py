@@ -42,7 +42,7 @@ class DwarfFile:
         self.problems: list[str] = []
         self._elf = elf
         self._abbreviations: dict[tuple[int, Encoding], dict[int, Abbreviation]] = {}
-        self._contents: OrderedDict[int, bytes] = OrderedDict()
+        self._contents: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._kept_bytes = 0
         self._whole: dict[str, bytes] = {}
         self._budgets: dict[str, Budget] = {}
@@ -82,14 +82,15 @@ class DwarfFile:
 
     def content(self, header: UnitHeader) -> bytes:
         """Returns the unit's bytes; those of the units used last are kept."""
-        content = self._contents.get(header.offset)
+        key = header.section, header.offset
+        content = self._contents.get(key)
         if content is None:
-            content = self.need("info").read(header.offset, header.size)
-            self._contents[header.offset] = content
+            content = self.need(header.section).read(header.offset, header.size)
+            self._contents[key] = content
             self._kept_bytes += len(content)
             while len(self._contents) > 1 and self._kept_bytes > _KEPT_BYTES:
                 self._kept_bytes -= len(self._contents.popitem(last=False)[1])
-        self._contents.move_to_end(header.offset)
+        self._contents.move_to_end(key)
         return content
 
     def release(self) -> None:
@@ -103,20 +104,36 @@ class DwarfFile:
     @cached_property
     def units(self) -> list[Unit]:
         """All units, in order; those before the first damaged header, if one is damaged."""
+        return self._units_of("info")
+
+    def _units_of(self, name: str) -> list[Unit]:
         units: list[Unit] = []
-        info = self.section("info")
-        if info is None:
+        section = self.section(name)
+        if section is None:
             return units
         offset = 0
         try:
-            with damage_of(info.label):
-                while offset < info.size:
-                    header = _read_header(info, offset)
+            with damage_of(section.label):
+                while offset < section.size:
+                    header = _read_header(section, offset, name)
                     units.append(Unit(self, header))
                     offset += header.size
         except SymbolError as error:
             self.problems.append(str(error))
         return units
+
+    def type_of_signature(self, signature: int) -> tuple[Unit, int] | None:
+        """Returns the type of a type unit: its unit and its position there; None if there is none."""
+        return self._signatures.get(signature)
+
+    @cached_property
+    def _signatures(self) -> dict[int, tuple[Unit, int]]:
+        units = [*self.units, *self._units_of("types")]
+        return {
+            unit.header.signature: (unit, unit.header.type_position)
+            for unit in units
+            if unit.header.signature is not None
+        }
 
     def unit_at(self, offset: int) -> Unit | None:
         """Returns the unit that the offset in .debug_info is in."""
@@ -126,7 +143,7 @@ class DwarfFile:
         return self.units[index]
 
 
-def _read_header(info: Section, offset: int) -> UnitHeader:
+def _read_header(info: Section, offset: int, name: str) -> UnitHeader:
     """Reads the header at `offset`; raises ValueError or IndexError."""
     data = info.read(offset, min(_HEADER_BYTES, info.size - offset))
     length, position, offset_size = int.from_bytes(data[:4], "little"), 4, 4
@@ -139,7 +156,7 @@ def _read_header(info: Section, offset: int) -> UnitHeader:
     position += 2
     if not 2 <= version <= 5:
         raise ValueError(f"the unit at {offset:#x} is of version {version}")
-    kind = UnitKind.COMPILE
+    kind = UnitKind.TYPE if name == "types" else UnitKind.COMPILE
     if version >= _FIRST_KIND_VERSION:
         kind = UnitKind(data[position])
         address_size = data[position + 1]
@@ -155,8 +172,22 @@ def _read_header(info: Section, offset: int) -> UnitHeader:
     if kind in (UnitKind.SKELETON, UnitKind.SPLIT_COMPILE):
         split_id = int.from_bytes(data[position : position + 8], "little")
         position += 8
+    signature, type_position = None, 0
+    if kind in (UnitKind.TYPE, UnitKind.SPLIT_TYPE):
+        signature = int.from_bytes(data[position : position + 8], "little")
+        type_position = int.from_bytes(data[position + 8 : position + 8 + offset_size], "little")
+        position += 8 + offset_size
     if position > size:
         raise ValueError(f"the unit at {offset:#x} is shorter than its header")
     return UnitHeader(
-        offset, size, position, encoding_of(version, offset_size), abbreviations, kind, split_id
+        offset,
+        size,
+        position,
+        encoding_of(version, offset_size),
+        abbreviations,
+        kind,
+        split_id,
+        name,
+        signature,
+        type_position,
     )

@@ -135,7 +135,7 @@ class FunctionInlines:
         if tag in (Tag.CALL_SITE, Tag.GNU_CALL_SITE):
             self._call_sites.append(unit.entry(position))
         if tag != Tag.INLINED_SUBROUTINE and tag not in _SCOPES:
-            return _after(unit, position, end) if is_parent else end
+            return unit.after_children(position, end) if is_parent else end
         parent = parents[-1]
         if tag == Tag.INLINED_SUBROUTINE:
             entry = unit.entry(position)
@@ -144,20 +144,6 @@ class FunctionInlines:
         if is_parent:
             parents.append(parent)
         return end
-
-
-def _after(unit: Unit, position: int, end: int) -> int:
-    """Returns the position after an entry's children, which begin at `end`."""
-    sibling = unit.entry(position).get(At.SIBLING)
-    if sibling is not None:
-        if sibling.number < end:
-            raise ValueError(f"the entry at {position:#x} is followed by one before it")
-        return sibling.number
-    depth = 1
-    while depth:
-        tag, is_parent, end = unit.entry_and_end(end)
-        depth += is_parent if tag else -1
-    return end
 
 
 def _describe(unit: Unit, entry: Entry) -> InlinedCall:

@@ -6,6 +6,7 @@ Format: DWARF 5, sections 2.17 (addresses), 3.1 (units) and 7.5 (encoding).
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -46,13 +47,16 @@ class UnitHeader:
     """Where a unit is and how it is encoded.
 
     Attributes:
-        offset: in .debug_info.
+        offset: in its section.
         size: in bytes, the header included.
         root: position of its first entry, from `offset`.
         encoding: how values are encoded.
         abbreviations: offset of its table in .debug_abbrev.
         kind: what it is.
         split_id: what a skeleton and the unit in the .dwo file that it stands for have in common.
+        section: of the file that it is in, "info" or (type units of DWARF 4) "types".
+        signature: of a type unit, by which others refer to its type.
+        type_position: of a type unit's type.
     """
 
     offset: int
@@ -62,6 +66,9 @@ class UnitHeader:
     abbreviations: int
     kind: UnitKind
     split_id: int | None
+    section: str = "info"
+    signature: int | None = None
+    type_position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,9 @@ class Unit:
         # Most often only this entry of a unit is needed, and it is short.
         size = min(self.header.size, _ROOT_BYTES)
         try:
-            return self._read_entry(self.dwarf.need("info").read(self.header.offset, size), self.header.root)
+            return self._read_entry(
+                self.dwarf.need(self.header.section).read(self.header.offset, size), self.header.root
+            )
         except (IndexError, ValueError):
             return self.entry(self.header.root)
 
@@ -129,6 +138,34 @@ class Unit:
     def entry(self, position: int) -> Entry:
         """Reads the entry at `position`; {} for one that only ends a list of siblings."""
         return self._read_entry(self.content, position)
+
+    def tag(self, position: int) -> int:
+        """Returns the DW_TAG_ of the entry at `position`; 0 for one that only ends a list of siblings."""
+        code, _ = unsigned(self.content, position)
+        return self.abbreviations[code].tag if code else 0
+
+    def children(self, position: int) -> Iterator[tuple[int, int]]:
+        """Yields the entries that belong to the one at `position`: the tag and the position of each."""
+        _, is_parent, at = self.entry_and_end(position)
+        while is_parent:
+            tag, owns, end = self.entry_and_end(at)
+            if not tag:
+                return
+            yield tag, at
+            at = self.after_children(at, end) if owns else end
+
+    def after_children(self, position: int, end: int) -> int:
+        """Returns the position after an entry's children, which begin at `end`."""
+        sibling = self.entry(position).get(At.SIBLING)
+        if sibling is not None:
+            if sibling.number < end:
+                raise ValueError(f"the entry at {position:#x} is followed by one before it")
+            return sibling.number
+        depth = 1
+        while depth:
+            tag, is_parent, end = self.entry_and_end(end)
+            depth += is_parent if tag else -1
+        return end
 
     def entry_and_end(self, position: int) -> tuple[int, bool, int]:
         """Passes over the entry at `position`.
@@ -178,6 +215,8 @@ class Unit:
         """Returns the entry that the value refers to, or None if it is in another file."""
         if value.form in UNIT_REFERENCES:
             return self, value.number
+        if value.form == Form.REF_SIG8:
+            return self.dwarf.type_of_signature(value.number)
         if value.form != Form.REF_ADDR:
             return None
         unit = self.dwarf.unit_at(value.number)
