@@ -65,6 +65,7 @@ class Values:
     """What was captured of the calls of a chunk; all arrays are as long as its rows.
 
     Attributes:
+        call: the rows' calls, ascending.
         captured: the bytes in which all values lie.
         arguments_start: where in them the values captured at a row's entry begin.
         arguments_size: how many bytes they are; 0: none, or it was entered during an earlier chunk.
@@ -72,11 +73,17 @@ class Values:
         returned_size: how many bytes they are; 0: none, or it has not ended during this chunk.
     """
 
+    call: npt.NDArray[np.uint64]
     captured: bytes
     arguments_start: npt.NDArray[np.uint32]
     arguments_size: npt.NDArray[np.uint32]
     returned_start: npt.NDArray[np.uint32]
     returned_size: npt.NDArray[np.uint32]
+
+    def row(self, call: int) -> int | None:
+        """Returns the row of a call; None: there is none."""
+        row = int(np.searchsorted(self.call, np.uint64(call)))
+        return row if row < len(self.call) and self.call[row] == call else None
 
     def arguments(self, row: int) -> bytes:
         """Returns what was captured when the row's call was entered: EventBatch.values of that event."""
@@ -109,7 +116,7 @@ def decode_values(
     entry, end = np.empty(size, np.uint32), np.empty(size, np.uint32)
     events = ffi.new("struct ct_row_events *")
     events.entry, events.end = _pointer("uint32_t *", entry), _pointer("uint32_t *", end)
-    _decode(columns, rows, late_rows, first_call, base_call, events)
+    call = _decode(columns, rows, late_rows, first_call, base_call, events).call
 
     # The last place is that of CT_NO_EVENT: without values.
     starts, sizes = np.zeros(2 * size + 1, np.uint32), np.zeros(2 * size + 1, np.uint32)
@@ -117,7 +124,7 @@ def decode_values(
     status = lib.ct_values_decode(ffi.from_buffer(captured), len(captured), 2 * size, *outs)
     check(status, f"values of a chunk of {rows} calls")
     entry[entry == lib.CT_NO_EVENT] = end[end == lib.CT_NO_EVENT] = 2 * size
-    return Values(captured, starts[entry], sizes[entry], starts[end], sizes[end])
+    return Values(call, captured, starts[entry], sizes[entry], starts[end], sizes[end])
 
 
 def _decode(columns: Bytes, rows: int, late_rows: int, first_call: int, base_call: int, events: Any) -> Rows:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calltrace_collector.core import Rows
+from calltrace_collector.query.captured import BlockValues
 from calltrace_collector.query.filters import Matcher
 from calltrace_collector.query.recording import Recording
 from calltrace_collector.query.thread_calls import ThreadCalls
@@ -24,12 +25,14 @@ class Block:
         rows: the calls.
         end_ticks: when each of them ended or, if it has not, until when it is known to have been open.
         hits: positions in `rows` of the calls that pass the filter, ascending.
+        values: what was captured of `rows`; None: nothing was of this process.
     """
 
     thread: ThreadRecord
     rows: Rows
     end_ticks: NDArray[np.uint64]
     hits: NDArray[np.intp]
+    values: BlockValues | None
 
 
 class Search:
@@ -65,7 +68,9 @@ class Search:
             hits = np.flatnonzero(self.matcher.mask(rows, end_ticks))
             if len(hits):
                 self.recording.names.cover(rows.site)
-                yield Block(self.thread, rows, end_ticks, hits)
+                captured = self.recording.captured
+                values = BlockValues(captured, self.calls, at) if captured.has_plans else None
+                yield Block(self.thread, rows, end_ticks, hits, values)
 
     def _chunks(self) -> list[int]:
         """The chunks to look into for hits among the calls that were entered during them.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from calltrace_collector.core import Rows
 from calltrace_collector.errors import NotFoundError
 from calltrace_collector.model.process import CallStatus, ProcessState
+from calltrace_collector.query.captured import Captured
 from calltrace_collector.query.filters import CallFilter, Matcher
 from calltrace_collector.query.names import Names
 from calltrace_collector.query.thread_calls import OPEN
@@ -33,6 +34,7 @@ class Recording:
         self.process = process
         self.threads: list[ThreadRecord] = reader.threads(process.id)
         self.names = Names(reader, process.id)
+        self.captured = Captured(reader, process.id, self.names)
         self.clock = reader.clock(process.id)
         self.readings = reader.clock_readings(process.id)
         self.statuses = list(CallStatus)

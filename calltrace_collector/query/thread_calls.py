@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calltrace_collector.core import FRAME, Rows, decode_chunk
+from calltrace_collector.core import FRAME, Rows, Values, decode_chunk, decode_values
 from calltrace_collector.errors import ProtocolError, StoreError
 from calltrace_collector.model.process import CallStatus
 from calltrace_collector.query.cache import Cache
@@ -20,15 +20,21 @@ LOST = list(CallStatus).index(CallStatus.LOST)
 # A row is about 45 bytes.
 _OWN_ROWS_KEPT = 1 << 18
 _LATE_ROWS_KEPT = 1 << 20
+_VALUES_KEPT_BYTES = 64 << 20
+_VALUES_ROW_BYTES = 16
 _NEVER = np.iinfo(np.uint64).max
 
 
 @dataclass(slots=True)
 class _Own:
-    """A chunk's own rows; is_complete: the open ones are filled in."""
+    """A chunk's own rows; is_complete: the open ones are filled in.
+
+    `ends` says which calls ended later, and the position of the chunk with their late rows.
+    """
 
     rows: Rows
     is_complete: bool = False
+    ends: list[tuple[set[int], int]] = field(default_factory=list)
 
 
 class ThreadCalls:
@@ -53,6 +59,7 @@ class ThreadCalls:
         self._first_calls = np.array([head.first_call for head in self.heads if head.first_call], np.uint64)
         self._own: Cache[int, _Own] = Cache(_OWN_ROWS_KEPT)
         self._late: Cache[int, Rows] = Cache(_LATE_ROWS_KEPT)
+        self._values: Cache[int, Values] = Cache(_VALUES_KEPT_BYTES)
 
     def own_rows(self, at: int) -> Rows:
         """Returns the calls entered during a chunk, ended or still open.
@@ -63,11 +70,60 @@ class ThreadCalls:
         Raises:
             StoreError: the chunk is damaged.
         """
+        return self._completed(at).rows
+
+    def _completed(self, at: int) -> _Own:
         own = self._own.get(at) or self._load(at)[1]
         if not own.is_complete:
-            self._complete(at, own.rows)
+            self._complete(at, own)
             own.is_complete = True
-        return own.rows
+        return own
+
+    def arguments(self, at: int, call: int) -> bytes:
+        """Returns what was captured when a call was entered; b"": nothing. Raises as own_rows.
+
+        Args:
+            at: the position in `heads` of the chunk during which it was entered.
+            call: its number.
+        """
+        values = self._values_of(at)
+        row = values.row(call)
+        return b"" if row is None else values.arguments(row)
+
+    def returned(self, at: int, call: int) -> bytes:
+        """Returns what was captured when a call returned; b"": nothing. Args and errors as of arguments."""
+        own = self._completed(at)
+        if own.rows.status[call - int(own.rows.call[0])] == OPEN:
+            return b""  # or it has returned since it was read
+        ended_at = next((late_at for calls, late_at in own.ends if call in calls), at)
+        values = self._values_of(ended_at)
+        row = values.row(call)
+        return b"" if row is None else values.returned(row)
+
+    def _values_of(self, at: int) -> Values:
+        """The values of a chunk, late rows first."""
+        values = self._values.get(at)
+        if values is not None:
+            return values
+        chunk = self._reader.chunk_with_values(self.heads[at])
+        if chunk is None:
+            raise self._deleted()
+        head = chunk.head
+        try:
+            values = decode_values(
+                chunk.values(),
+                chunk.columns(),
+                rows=head.rows,
+                late_rows=head.late_rows,
+                first_call=head.first_call,
+                base_call=head.base_call,
+            )
+        except ProtocolError as error:
+            raise StoreError(f"the database is damaged: {error.message}") from error
+        return self._values.put(at, values, len(values.captured) + head.rows * _VALUES_ROW_BYTES)
+
+    def _deleted(self) -> StoreError:
+        return StoreError(f"calls of process {self._process} were deleted meanwhile: ask again")
 
     def late_rows(self, at: int) -> Rows:
         """Returns the calls that were entered before a chunk, and ended during it. Raises as own_rows."""
@@ -103,7 +159,7 @@ class ThreadCalls:
         """The late and the own rows of a chunk; the own ones as they are stored."""
         chunk = next(self._reader.chunks([self.heads[at]]), None)
         if chunk is None:
-            raise StoreError(f"calls of process {self._process} were deleted meanwhile: ask again")
+            raise self._deleted()
         rows = _decode(chunk)
         late_rows = chunk.head.late_rows
         late = Rows(*(getattr(rows, each.name)[:late_rows].copy() for each in fields(Rows)))
@@ -111,20 +167,20 @@ class ThreadCalls:
         # Both, for what calls of one chunk are asked next is how those of the next one ended.
         return self._late.put(at, late, late_rows), self._own.put(at, own, len(rows))
 
-    def _complete(self, at: int, own: Rows) -> None:
+    def _complete(self, at: int, own: _Own) -> None:
         """Fills in, in place, how open rows ended.
 
         Calls are nested: when a call ends, so have all that were entered after it. Hence the first chunk with
         a late row of a call or of one before it has that of the call.
         """
-        left = np.flatnonzero(own.status == OPEN)
+        left = np.flatnonzero(own.rows.status == OPEN)
         after = at + 1
         while len(left):
-            candidates = self._late_first[after:] <= own.call[left[-1]]
+            candidates = self._late_first[after:] <= own.rows.call[left[-1]]
             step = int(np.argmax(candidates)) if len(candidates) else 0
             if not len(candidates) or not candidates[step]:
                 return
-            left = _fill(own, left, self.late_rows(after + step))
+            left = _fill(own, left, after + step, self.late_rows(after + step))
             after += step + 1
 
 
@@ -142,16 +198,18 @@ def _decode(chunk: Chunk) -> Rows:
         raise StoreError(f"the database is damaged: {error.message}") from error
 
 
-def _fill(own: Rows, open_rows: NDArray[np.intp], late: Rows) -> NDArray[np.intp]:
-    """Fills in what late rows say of open ones; returns those of which they say nothing."""
+def _fill(own: _Own, open_rows: NDArray[np.intp], late_at: int, late: Rows) -> NDArray[np.intp]:
+    """Fills in what a chunk's late rows say of open ones; returns those of which they say nothing."""
     if not len(late):
         return open_rows
-    calls = own.call[open_rows]
+    rows = own.rows
+    calls = rows.call[open_rows]
     at = np.minimum(np.searchsorted(late.call, calls), len(late) - 1)
     found = late.call[at] == calls
     to, source = open_rows[found], at[found]
-    own.duration_ticks[to] = late.duration_ticks[source]
-    own.self_ticks[to] = late.self_ticks[source]
-    own.status[to] = late.status[source]
+    rows.duration_ticks[to] = late.duration_ticks[source]
+    rows.self_ticks[to] = late.self_ticks[source]
+    rows.status[to] = late.status[source]
+    own.ends.append((set(rows.call[to].tolist()), late_at))
     left: NDArray[np.intp] = open_rows[~found]
     return left

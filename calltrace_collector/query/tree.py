@@ -117,7 +117,7 @@ class _ThreadTree:
                 start_ticks = int(block.rows.start_ticks[hit])
                 yield from self._between(number, start_ticks)
                 self._base = self._inherited.depth_at(start_ticks)
-                yield from self._call(block.rows, hit, duration_ns)
+                yield from self._call(block, hit, duration_ns)
                 self._next = number + 1
             if self._shown == self._limit:
                 break
@@ -156,8 +156,9 @@ class _ThreadTree:
             yield Deeper(self._base + self._next_depth, number - self._next)
         yield from self._gaps_before(start_ticks)
 
-    def _call(self, rows: Rows, hit: int, duration_ns: int) -> Iterator[TreeLine]:
-        depth = int(rows.depth[hit])
+    def _call(self, block: Block, hit: int, duration_ns: int) -> Iterator[TreeLine]:
+        rows, values = block.rows, block.values
+        depth, call = int(rows.depth[hit]), int(rows.call[hit])
         if not self._is_whole:
             yield from self._ancestors(rows, hit)
         yield Call(
@@ -165,6 +166,8 @@ class _ThreadTree:
             depth=self._base + depth,
             status=int(rows.status[hit]),
             duration_ns=duration_ns,
+            arguments=values.arguments(call) if values else (),
+            returned=values.returned(call) if values else None,
         )
         self._next_depth = depth + 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from calltrace_collector.query.captured import Value
 from calltrace_collector.query.inherited import InheritedCall
 from calltrace_collector.store.records import ThreadRecord
 
@@ -36,12 +37,16 @@ class Call:
         depth: how many calls are around it.
         status: the number in the column of that name.
         duration_ns: how long it took or, if it has not ended, has been open as far as is known.
+        arguments: what was captured of them; (): nothing.
+        returned: what it returned; None: nothing, or nothing is known of it.
     """
 
     site: int
     depth: int
     status: int
     duration_ns: int
+    arguments: tuple[Value, ...] = ()
+    returned: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,7 @@ class CallLines:
         self._recording = recording
         self._of_site: dict[int, str] = {}
         self._inheritances: dict[int, Inheritance] = {}
-        self._ends = [
-            f'"status":"{status.value}","arguments":[],"return_value":null}}' for status in recording.statuses
-        ]
+        self._ends = [f'"status":"{status.value}",' for status in recording.statuses]
 
     def lines(self, block: Block, hits: NDArray[np.intp]) -> Iterator[str]:
         """Yields the objects of some calls of a block, without line ends."""
@@ -60,11 +58,12 @@ class CallLines:
             if site not in of_site:
                 of_site[site] = self._site_fields(site)
         roots = self._roots(block, hits)
+        values = _values(block, hits)
         for call, parent, depth, site, start, duration, self_time, status in zip(*columns, strict=True):
             times = f'{duration},"self_ns":{self_time}' if status not in endless else 'null,"self_ns":null'
             yield (
                 f'{{"call":{first + call},"parent":{first + parent if parent else next(roots)}{head}{depth},'
-                f'{of_site[site]}"start_ns":{start},"duration_ns":{times},{ends[status]}'
+                f'{of_site[site]}"start_ns":{start},"duration_ns":{times},{ends[status]}{next(values)}'
             )
 
     def _roots(self, block: Block, hits: NDArray[np.intp]) -> Iterator[str]:
@@ -96,6 +95,20 @@ class CallLines:
         }
         text = json.dumps(fields, separators=(",", ":"))
         return f"{text[1:-1]},"
+
+
+def _values(block: Block, hits: NDArray[np.intp]) -> Iterator[str]:
+    """Yields what ends the object of each call: its arguments and what it returned."""
+    if block.values is None:
+        yield from repeat('"arguments":[],"return_value":null}')
+        return
+    for call in block.rows.call[hits].tolist():
+        returned = block.values.returned(call)
+        fields = {
+            "arguments": [value.json() for value in block.values.arguments(call)],
+            "return_value": None if returned is None else returned.json(),
+        }
+        yield json.dumps(fields, separators=(",", ":"))[1:]
 
 
 def write_calls(lines: Iterator[str], out: TextIO, *, as_array: bool = False) -> int:

@@ -24,6 +24,7 @@ from calltrace_collector.query.tree_lines import (
     ThreadStart,
     TreeLine,
 )
+from calltrace_collector.report.call_text import call_text, returned_text
 from calltrace_collector.report.processes import command, state
 from calltrace_collector.report.threads import creator_name
 from calltrace_collector.report.units import DURATION_WIDTH, aligned_duration, counted, moment, printable
@@ -128,7 +129,8 @@ class TreeText:
         remark = self._remarks[line.status]
         self._print_at(
             line.depth,
-            (name, ""),
+            (call_text(name, line.arguments, line.returned), ""),
+            (returned_text(line.returned), ""),
             (source, "dim"),
             (f"  [{remark}]" if remark else "", "yellow"),
             # Of a call without an end, it is known how long it was open at least.

@@ -189,6 +189,11 @@ class Reader:
                 found = chunks.chunks(connection, [head.id for head in some])
             yield from found
 
+    def chunk_with_values(self, head: ChunkHead) -> Chunk | None:
+        """Returns a chunk with its columns and values; None where it was deleted meanwhile."""
+        with self._connection() as connection:
+            return chunks.chunk_with_values(connection, head.id)
+
     def functions_in_chunks(self, process: int, functions: Collection[int]) -> list[FunctionInChunk]:
         """Returns what each chunk holds of the functions with these numbers, by function, then chunk."""
         with self._connection() as connection:

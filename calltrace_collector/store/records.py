@@ -201,18 +201,24 @@ class ChunkHead:
 # Eight columns of a row, each as a varint of at most 10 bytes; and room for headers.
 _ROW_LIMIT_BYTES = 80
 _HEADER_LIMIT_BYTES = 4096
+_VALUES_LIMIT_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A chunk and its columns as they are stored, zstd-compressed."""
+    """A chunk, its columns and, where they were asked for and there are any, its values, zstd-compressed."""
 
     head: ChunkHead
     packed: bytes
+    packed_values: bytes | None = None
 
     def columns(self) -> bytes:
         """The columns as ct_chunk_decode takes them. Raises StoreError when they are damaged."""
         return decompress(self.packed, self.head.rows * _ROW_LIMIT_BYTES + _HEADER_LIMIT_BYTES)
+
+    def values(self) -> bytes:
+        """The values as ct_values_decode takes them; b"": none. Raises StoreError when they are damaged."""
+        return b"" if self.packed_values is None else decompress(self.packed_values, _VALUES_LIMIT_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

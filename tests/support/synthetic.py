@@ -10,6 +10,7 @@ from calltrace_collector.core import Limits, Trace
 from calltrace_collector.core.twin import Call, Twin
 from calltrace_collector.ingest.address_map import AddressMap
 from calltrace_collector.ingest.export import ThreadExport, export_chunks, export_losses, export_sites
+from calltrace_collector.model.capture import Plan
 from calltrace_collector.model.commit import CallSiteName, Commit, FunctionName
 from calltrace_collector.model.process import (
     ClockReading,
@@ -60,6 +61,8 @@ class Synthetic:
         functions: what it consists of.
         threads: numbered from 0; their tids are 100, 101, ...
         chunk_rows: rows of a chunk; the smaller, the more calls begin in one and end in another.
+        plan: of the program; at random, layout 0 is captured at some entries and layout 1 at some exits, an
+            int each.
         changes: of the ProcessInfo.
     """
 
@@ -71,6 +74,7 @@ class Synthetic:
         threads: int = 1,
         chunk_rows: int = 8,
         session: str = "synthetic",
+        plan: Plan | None = None,
         **changes: object,
     ) -> None:
         limits = Limits(chunk_rows=chunk_rows, keep_rows=max(1, chunk_rows // 2))
@@ -95,10 +99,18 @@ class Synthetic:
         # The process's first reading was a second before: so how long a tick is, is known from the start.
         reading = ClockReading(START_TICKS, _SECOND_NS, START_NS)
         self._commit(threads=infos, modules=[module], clocks=[reading])
+        self._captures = plan is not None
+        self._first_layout = 0 if plan is None else writer.store_plan(self.process, 0, plan)
 
     # ---- what happens ----
 
-    def enter(self, name: str, after_ns: int = 1, *, line: int = 10, thread: int = 0) -> None:
+    def captured(self, layout: int, content: bytes) -> bytes:
+        """What an agent captures by a layout of the plan: its number and what the agent leaves."""
+        return (self._first_layout + layout).to_bytes(4, "little") + content
+
+    def enter(
+        self, name: str, after_ns: int = 1, *, line: int = 10, thread: int = 0, captured: bytes = b""
+    ) -> None:
         """A function is called from a line."""
         key = (name, line)
         sites = []
@@ -108,12 +120,12 @@ class Synthetic:
         site = self._sites.setdefault(key, len(self._sites))
         if sites:
             self._names.append(key)
-        self._feed(thread, EventBatch(dt=[after_ns * TICKS_PER_NS], op=[site + 1], sites=sites))
+        self._feed(thread, _event(after_ns, site + 1, captured, sites))
 
-    def leave(self, after_ns: int = 1, *, thread: int = 0, calls: int = 1) -> None:
+    def leave(self, after_ns: int = 1, *, thread: int = 0, calls: int = 1, captured: bytes = b"") -> None:
         """The innermost calls return, one after the other."""
         for _ in range(calls):
-            self._feed(thread, EventBatch(dt=[after_ns * TICKS_PER_NS], op=[0]))
+            self._feed(thread, _event(after_ns, 0, captured))
 
     def mark(self, kind: str, value: int, *, thread: int = 0) -> None:
         """Something happens that is neither (Mark.Kind): ABANDONED, DROPPED, CUT, ..."""
@@ -143,11 +155,14 @@ class Synthetic:
             depth = len(self.twin.threads[thread].stack)
             kind = chance.choices(["enter", "leave", "mark", "gap", "commit"], [20, 19, 2, 1, 1])[0]
             after_ns = chance.choice([1, 1, 2, 10, 1000, 50_000])
+            captured = b""
+            if self._captures and chance.random() < 0.7:
+                captured = self.captured(kind == "leave", b"\0" + chance.randbytes(4))
             if kind == "enter":
                 name, line = chance.choice(names), chance.choice([10, 20])
-                self.enter(name, after_ns, line=line, thread=thread)
+                self.enter(name, after_ns, line=line, thread=thread, captured=captured)
             elif kind == "leave" and depth:
-                self.leave(after_ns, thread=thread)
+                self.leave(after_ns, thread=thread, captured=captured)
             elif kind == "mark" and depth:
                 ended = chance.randint(1, min(depth, 3))
                 self.mark(chance.choice(["ABANDONED", "LOST_EXIT", "CUT"]), ended, thread=thread)
@@ -223,6 +238,11 @@ class Synthetic:
         if call.status != 3:
             return call.end_ticks
         return max(START_TICKS, *(each.last_ticks for each in self.twin.threads.values()))
+
+
+def _event(after_ns: int, op: int, captured: bytes, sites: Sequence[Site] = ()) -> EventBatch:
+    sizes = [len(captured)] if captured else []
+    return EventBatch(dt=[after_ns * TICKS_PER_NS], op=[op], sites=sites, value_sizes=sizes, values=captured)
 
 
 def _info(session: str, changes: dict[str, object]) -> ProcessInfo:

@@ -101,6 +101,19 @@ def chunks(connection: Connection, ids: Sequence[int]) -> list[Chunk]:
     return [found[chunk_id] for chunk_id in ids if chunk_id in found]
 
 
+def chunk_with_values(connection: Connection, chunk_id: int) -> Chunk | None:
+    """The chunk with this id, columns and values of the same moment; None where it is gone by now."""
+    chunk, stored, values = models.Chunk, models.ChunkColumns, models.ChunkValues
+    statement = (
+        select(chunk.__table__, stored.columns, values.captured)
+        .join(stored, stored.chunk_id == chunk.id)
+        .join(values, values.chunk_id == chunk.id, isouter=True)
+        .where(chunk.id == chunk_id)
+    )
+    row = connection.execute(statement).one_or_none()
+    return None if row is None else Chunk(ChunkHead(*row[:-2]), row.columns, row.captured)
+
+
 def functions_in_chunks(
     connection: Connection, process: int, functions: Collection[int]
 ) -> list[FunctionInChunk]:

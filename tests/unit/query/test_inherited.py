@@ -40,7 +40,9 @@ def child(writer: Writer, **changes: object) -> Synthetic:
         "parent_thread": 0,
         "fork_ticks": START_TICKS + FORK_NS * TICKS_PER_NS,
     }
-    return Synthetic(writer, FUNCTIONS, threads=1, chunk_rows=8, session="child", **(fork | changes))
+    return Synthetic(
+        writer, FUNCTIONS, threads=1, chunk_rows=8, session="child", plan=None, **(fork | changes)
+    )
 
 
 def inherited_by(reader: Reader, process: Synthetic) -> Inheritance:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from calltrace_collector.core.twin import LOST, OPEN, Call
+from calltrace_collector.model.capture import How, Item, Layout, Plan, Type, TypeKind
 from calltrace_collector.model.process import CallStatus
 from calltrace_collector.query.calls import Search
 from calltrace_collector.query.filters import CallFilter
@@ -72,6 +73,55 @@ def test_all_fields_of_all_calls(writer: Writer, reader: Reader, seed: int, as_a
     assert written == len(found) > 200
     assert {call["status"] for call in found} >= {"returned", "open", "abandoned", "lost", "cut"}
     assert list(found[0]) == list(expected(synthetic, synthetic.calls()[0], 0))
+
+
+INT = Type(TypeKind.INTEGER, "int", 4, signed=True)
+PLAN = Plan(
+    layouts=(
+        Layout(
+            (
+                Item("x", INT, How.VALUE, 4),
+                Item("y", INT, How.NONE, unavailable="it is gone"),
+                Item("s", Type(TypeKind.POINTER, "char *", 8), How.TEXT),
+            )
+        ),
+        Layout((Item("", INT, How.VALUE, 4),)),
+    )
+)
+
+
+def test_captured_values(writer: Writer, reader: Reader) -> None:
+    synthetic = Synthetic(writer, FUNCTIONS, plan=PLAN, chunk_rows=2)
+    synthetic.enter("main", captured=synthetic.captured(0, b'\0\xff\xff\xff\xff\0\2\0"\xe9'))
+    synthetic.enter("main")
+    synthetic.leave(captured=synthetic.captured(1, b"\0\7\0\0\0"))
+    synthetic.enter("main")
+    synthetic.leave(captured=synthetic.captured(1, b"\3"))
+    synthetic.commit()
+    synthetic.leave(captured=synthetic.captured(1, b"\0\0\0\0\x80"))
+    synthetic.commit()
+    recording = Recording(reader, reader.processes()[0])
+    made, matcher = CallLines(recording), recording.matcher(CallFilter())
+    found = [
+        json.loads(line)
+        for block in Search(recording, recording.threads[0], matcher).blocks()
+        for line in made.lines(block, block.hits)
+    ]
+    assert [call["arguments"] for call in found] == [
+        [
+            {"name": "x", "type": "int", "value": -1},
+            {"name": "y", "type": "int", "unavailable": "it is gone"},
+            {"name": "s", "type": "char *", "value": '"\\xe9'},
+        ],
+        [],
+        [],
+    ]
+    assert [call["return_value"] for call in found] == [
+        {"type": "int", "value": -(2**31)},
+        {"type": "int", "value": 7},
+        {"type": "int", "unavailable": "its memory could not be read"},
+    ]
+    assert [list(call) for call in found] == [list(expected(synthetic, synthetic.calls()[0], 0))] * 3
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""A call as text, with what was captured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from calltrace_collector.query.captured import Value
+from calltrace_collector.report.units import printable
+from calltrace_collector.symbols.globs import name_forms
+
+__all__ = ["call_text", "returned_text"]
+
+_VALUE_WIDTH = 100
+"""Of a value's text, at most so many letters are shown,"""
+_ARGUMENTS_WIDTH = 300
+"""and so many of all arguments together."""
+
+
+def call_text(function: str, arguments: Sequence[Value], returned: Value | None) -> str:
+    """Returns a call as its author would write it: ``parse(s="12,3", len=4)``.
+
+    Long values are cut; jsonl has all of them. Where nothing was captured, it is the function's name.
+
+    Args:
+        function: its demangled name, printable.
+        arguments: in order; (): there are none, or nothing is known of them.
+        returned: what it returned.
+    """
+    # The types of parameters say more than an empty pair of brackets would.
+    is_bare = not arguments and (returned is None or "(" in function)
+    return function if is_bare else f"{name_forms(function)[-1]}({_listed(arguments)})"
+
+
+def returned_text(returned: Value | None) -> str:
+    """Returns what follows the text of a call that returned something: ``" = 2"``; or ""."""
+    return "" if returned is None else f" = {_short(returned)}"
+
+
+def _listed(arguments: Sequence[Value]) -> str:
+    texts: list[str] = []
+    left = _ARGUMENTS_WIDTH
+    for argument in arguments:
+        text = f"{printable(argument.name)}={_short(argument)}" if argument.name else _short(argument)
+        left -= len(text)
+        if left < 0 and texts:
+            return ", ".join([*texts, "…"])
+        texts.append(text)
+    return ", ".join(texts)
+
+
+def _short(value: Value) -> str:
+    text = printable(value.text())
+    return text if len(text) <= _VALUE_WIDTH else text[: _VALUE_WIDTH - 1] + "…"
