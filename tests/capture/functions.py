@@ -11,7 +11,14 @@ __all__ = ["Function", "Writer", "callable_from"]
 
 PARAMETERS = (0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 5, 6, 7, 8, 9, 10, 11, 12)
 ATTRIBUTES = ("", "", "", "", "__attribute__((noinline)) ")
-REGISTERS = ('"rbx"', '"rbx", "r12", "r13"', '"r14", "r15"', '"rdi", "rsi", "rcx"', '"rax", "rdx"', '"xmm0", "xmm1"')
+REGISTERS = (
+    '"rbx"',
+    '"rbx", "r12", "r13"',
+    '"r14", "r15"',
+    '"rdi", "rsi", "rcx"',
+    '"rax", "rdx"',
+    '"xmm0", "xmm1"',
+)
 
 
 @dataclass
@@ -211,7 +218,12 @@ class Writer:
             return [f"if (fuel()) {call};"]
         name = self._fresh("r")
         read = self._random.choice([*result.numbers, *result.reals]).replace("{0}", name)
-        return [f"if (fuel()) {{", f"    {result.declare(name)} = {call};", f"    use_l((long)({read} != 0));", "}"]
+        return [
+            "if (fuel()) {",
+            f"    {result.declare(name)} = {call};",
+            f"    use_l((long)({read} != 0));",
+            "}",
+        ]
 
     def _escape(self, function: Function, _material: Material, used: list[int]) -> list[str]:
         plain = [index for index in used if function.parameters[index].spelling[-1] != "&"]
@@ -219,9 +231,7 @@ class Writer:
 
     def _switch(self, function: Function, material: Material, _used: list[int]) -> list[str]:
         cases = [
-            line
-            for case in range(3)
-            for line in (f"case {case}: {{", *self._result(function, material), "}")
+            line for case in range(3) for line in (f"case {case}: {{", *self._result(function, material), "}")
         ]
         return [f"switch ({material.number(self._random)} & 7) {{", *cases, "default:", "    use_l(4);", "}"]
 

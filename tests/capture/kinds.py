@@ -1,4 +1,4 @@
-"""The kinds of values that generated functions take and return: how C spells them, makes them and logs them."""
+"""The kinds of values that generated functions take and return: how C spells, makes and logs them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNSIGNED_LIMITS = {
 }
 FLOATS = {
     "float": ("1.5f", "-2.25f", "3e10f", "0.1f", "-0.0f", "1e-40f", "__builtin_inff()"),
-    "double": ("1.25", "-3.5e100", "0.1", "-0.0", "5e-324", "__builtin_nan(\"\")", "4294967296.5"),
+    "double": ("1.25", "-3.5e100", "0.1", "-0.0", "5e-324", '__builtin_nan("")', "4294967296.5"),
     "long double": ("1.5L", "-2.75L", "0.1L", "1e4000L", "3.14159265358979323846L"),
 }
 TEXTS = (
@@ -320,7 +320,11 @@ def text_kinds(*, cxx: bool) -> list[Kind]:
             (
                 "std::string",
                 False,
-                ("std::to_string({n})", 'std::string("made ") + std::to_string({n})', "std::string({n} & 63, 'x')"),
+                (
+                    "std::to_string({n})",
+                    'std::string("made ") + std::to_string({n})',
+                    "std::string({n} & 63, 'x')",
+                ),
                 ('{0} += " and more";', "{0}.clear();"),
             ),
             ("const std::string &", True, (), ()),
@@ -328,7 +332,7 @@ def text_kinds(*, cxx: bool) -> list[Kind]:
             (
                 "std::string_view",
                 False,
-                ("std::string_view({n} > {m} ? \"yes\" : \"no\")",),
+                ('std::string_view({n} > {m} ? "yes" : "no")',),
                 ("if (!{0}.empty()) {0}.remove_prefix(1);",),
             ),
         )

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tests.capture.functions import ATTRIBUTES, PARAMETERS, Function, Writer, callable_from, identifier, is_number
+from tests.capture.functions import (
+    ATTRIBUTES,
+    PARAMETERS,
+    Function,
+    Writer,
+    callable_from,
+    identifier,
+    is_number,
+)
 from tests.capture.kinds import (
     ENUM_DECLARATIONS,
     ENUM_DECLARATIONS_CXX,
@@ -51,7 +59,9 @@ def _choose_functions(random: Random, kinds: list[Kind], count: int, *, cxx: boo
     for kind in kinds:
         by_label.setdefault(kind.label, []).append(kind)
     labels = list(by_label)
-    weights = [8 if label == "integer" else 3 if label in ("double", "pointer", "char *") else 1 for label in labels]
+    weights = [
+        8 if label == "integer" else 3 if label in ("double", "pointer", "char *") else 1 for label in labels
+    ]
 
     def choose() -> Kind:
         return random.choice(by_label[random.choices(labels, weights)[0]])
@@ -80,7 +90,9 @@ def _choose_functions(random: Random, kinds: list[Kind], count: int, *, cxx: boo
     for index, function in enumerate(made):
         visible = [later for later in made[index + 1 :] if callable_from(function, later)]
         static = [later for later in visible if later.is_static]
-        function.calls = random.sample(visible, min(3, len(visible))) + random.sample(static, min(4, len(static)))
+        function.calls = random.sample(visible, min(3, len(visible))) + random.sample(
+            static, min(4, len(static))
+        )
     return made
 
 
@@ -94,7 +106,8 @@ def _header(kinds: list[Kind], records: list[Record], functions: list[Function],
     parts.append(
         "extern int o_int[3]; extern double o_double[3]; extern long o_long[3];\n"
         "extern char *o_text[2]; extern char buffer[64];\n"
-        "int callback_0(int number, double real); int callback_1(int number, double real); void callback_2(void);\n"
+        "int callback_0(int number, double real); int callback_1(int number, double real);\n"
+        "void callback_2(void);\n"
     )
     if cxx:
         names = ", ".join(f"text_{number}" for number in range(len(TEXTS) + 1))
@@ -130,11 +143,15 @@ def _unit(random: Random, functions: list[Function], *, cxx: bool) -> str:
     for function in functions:
         name = f"Widget::{function.name}" if function.is_method else function.name
         static = "static " if function.is_static else ""
-        parts.append("\n" + _in_scope(function, static + function.head(name, cxx=cxx) + "\n" + writer.body(function)))
+        parts.append(
+            "\n" + _in_scope(function, static + function.head(name, cxx=cxx) + "\n" + writer.body(function))
+        )
     # Static functions are reached from the driver too, by their unit, or nobody might call them.
     for function in functions:
         if function.is_static:
-            parts.append(f'\n__attribute__((no_instrument_function)) void from_outside_{function.name}(void)\n{{\n')
+            parts.append(
+                f"\n__attribute__((no_instrument_function)) void from_outside_{function.name}(void)\n{{\n"
+            )
             parts.append("".join(f"    {line}\n" for line in _calls(random, function, 2)) + "}\n")
     return "".join(parts)
 
@@ -153,7 +170,8 @@ def _calls(random: Random, function: Function, times: int) -> list[str]:
 def _driver(random: Random, records: list[Record], functions: list[Function], *, cxx: bool) -> str:
     parts = ['#include "program.h"\n', *(record.definition for record in records)]
     parts.append(
-        "int o_int[3] = {5, -6, 70000}; double o_double[3] = {0.5, -1e300, 3}; long o_long[3] = {1, -2, 1L << 40};\n"
+        "int o_int[3] = {5, -6, 70000}; double o_double[3] = {0.5, -1e300, 3};\n"
+        "long o_long[3] = {1, -2, 1L << 40};\n"
         'char *o_text[2] = {(char *)"first", (char *)"second"}; char buffer[64] = "in a buffer";\n'
         "int callback_0(int number, double real) { return number + (int)real; }\n"
         "int callback_1(int number, double real) { return number - (int)real; }\n"
@@ -168,9 +186,11 @@ def _driver(random: Random, records: list[Record], functions: list[Function], *,
         parts.append("Widget object_0, object_1;\n")
         objects += [("object_0", "object_0"), ("object_1", "object_1")]
     linkage = 'extern "C" ' if cxx else "extern "
-    parts.append(f"{linkage}int fuel_left;\n".replace('extern "C" int', 'extern "C" { extern int').replace(
-        "fuel_left;\n", "fuel_left; }\n" if cxx else "fuel_left;\n"
-    ))
+    parts.append(
+        f"{linkage}int fuel_left;\n".replace('extern "C" int', 'extern "C" { extern int').replace(
+            "fuel_left;\n", "fuel_left; }\n" if cxx else "fuel_left;\n"
+        )
+    )
     parts += [f"void from_outside_{function.name}(void);\n" for function in functions if function.is_static]
     parts.append("int main(void)\n{\n")
     parts += [f'    truth_object("{name}", &{value}, sizeof {value});\n' for name, value in objects]
@@ -180,7 +200,9 @@ def _driver(random: Random, records: list[Record], functions: list[Function], *,
     if cxx:
         parts.append("    object_0.count = 3; object_1.count = 9; object_0.ratio = object_1.ratio = 0.5;\n")
     for function in functions:
-        lines = [f"from_outside_{function.name}();"] if function.is_static else _calls(random, function, CALLS)
+        lines = (
+            [f"from_outside_{function.name}();"] if function.is_static else _calls(random, function, CALLS)
+        )
         parts += [f"    {line}\n" for line in lines]
     parts.append("    return 0;\n}\n")
     return "".join(parts)

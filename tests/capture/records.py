@@ -101,7 +101,9 @@ SHAPES = (
 
 
 def _bits(random: Random) -> Kind:
-    width, spelling = random.choice([(1, "unsigned"), (3, "int"), (12, "unsigned"), (31, "int"), (40, "long")])
+    width, spelling = random.choice(
+        [(1, "unsigned"), (3, "int"), (12, "unsigned"), (31, "int"), (40, "long")]
+    )
     return Kind(
         label="bit-field",
         spelling=spelling + f":{width}",
@@ -140,12 +142,16 @@ def make_records(random: Random, plain: dict[str, Kind], *, cxx: bool) -> list[R
     made: list[Record] = []
     for number, (label, *whats) in enumerate(SHAPES):
         records = [record.kind for record in made]
-        members = tuple((f"m{index}", _member(random, what, plain, records)) for index, what in enumerate(whats))
+        members = tuple(
+            (f"m{index}", _member(random, what, plain, records)) for index, what in enumerate(whats)
+        )
         made.append(_record(random, f"S{number}", label, members, cxx=cxx))
     return [*made, *(_class(number, cxx_label) for number, cxx_label in enumerate(CLASSES) if cxx)]
 
 
-def _record(random: Random, name: str, label: str, members: tuple[tuple[str, Kind], ...], *, cxx: bool) -> Record:
+def _record(
+    random: Random, name: str, label: str, members: tuple[tuple[str, Kind], ...], *, cxx: bool
+) -> Record:
     keyword = "union" if label == "union" else "struct"
     attribute = {
         "struct packed": " __attribute__((packed))",
@@ -183,7 +189,8 @@ def _record(random: Random, name: str, label: str, members: tuple[tuple[str, Kin
         kind,
         f"{keyword} {name} {{ {body} }}{attribute};\n"
         f"extern {kind.spelling} o_{name}[{OBJECTS}];\n"
-        f"static inline __attribute__((no_instrument_function)) {kind.spelling} make_{name}(long number, double real)\n"
+        "static inline __attribute__((no_instrument_function))\n"
+        f"{kind.spelling} make_{name}(long number, double real)\n"
         f"{{ {kind.spelling} value = o_{name}[1]; (void)number; (void)real;{changes} return value; }}\n",
         f"{kind.spelling} o_{name}[{OBJECTS}] = {{{first}}};\n",
     )
@@ -208,7 +215,7 @@ def _class(number: int, label: str) -> Record:
         spelling=name,
         shape="struct",
         log=_log_members(members),
-        values=tuple(f"{name}({value})" for value in ("7", "-1", "123456789")) + (f"o_{name}[0]",),
+        values=(*(f"{name}({value})" for value in ("7", "-1", "123456789")), f"o_{name}[0]"),
         numbers=_read(members, reals=False),
         made_of=(f"{name}((int)({{n}}))",),
         change=("{0}.low += 3;",),
@@ -235,7 +242,9 @@ def leading_kinds(plain: dict[str, Kind], records: list[Record], *, cxx: bool) -
     """Pointers to objects, functions and nothing, and in C++ references."""
     kinds = [
         _pointer("void *", ("(void *)o_int", "(void *)0", "(void *)&o_long[1]")),
-        _pointer("int *", ("&o_int[0]", "&o_int[2]", "(int *)0"), "({0} ? (long)*{0} : 3L)", "if ({0}) *{0} += 1;"),
+        _pointer(
+            "int *", ("&o_int[0]", "&o_int[2]", "(int *)0"), "({0} ? (long)*{0} : 3L)", "if ({0}) *{0} += 1;"
+        ),
         _pointer("const double *", ("&o_double[1]", "(const double *)0"), "({0} ? (long)(*{0} > 0) : 3L)"),
         _pointer("char **", ("o_text", "(char **)0"), "({0} ? (long){0}[0][0] : 3L)"),
         Kind(
@@ -286,7 +295,11 @@ def leading_kinds(plain: dict[str, Kind], records: list[Record], *, cxx: bool) -
             ("const ", plain["int"], ("o_int[1]",)),
             ("const ", plain["double"], ("o_double[0]", "o_double[1]")),
             ("", plain["long"], ("o_long[0]", "o_long[1]")),
-            *(("const ", record.kind, record.kind.values[-1:]) for record in records[::4] if record.kind.members),
+            *(
+                ("const ", record.kind, record.kind.values[-1:])
+                for record in records[::4]
+                if record.kind.members
+            ),
         )
     ]
 

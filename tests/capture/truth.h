@@ -1,6 +1,6 @@
 /*
- * What generated programs write down about themselves. The reference build (-DTRUTH) logs every call with what
- * was passed and returned, a JSON object a line, to the file that TRUTH_LOG names. The traced build logs
+ * What generated programs write down about themselves. The reference build (-DTRUTH) logs every call with
+ * what was passed and returned, a JSON object a line, to the file that TRUTH_LOG names. The traced build logs
  * nothing: it only prints where its global objects are.
  */
 #ifndef TESTS_CAPTURE_TRUTH_H
@@ -40,25 +40,25 @@ void truth_text(const char *text);
 void truth_bytes(const char *bytes, size_t size);
 void truth_pointer(const void *pointer);
 
-#define ENTER(function, ...) \
-    TRUTH_GUARD(function); \
-    truth_enter(function); \
-    __VA_ARGS__; \
+#define ENTER(function, ...)                                                                                 \
+    TRUTH_GUARD(function);                                                                                   \
+    truth_enter(function);                                                                                   \
+    __VA_ARGS__;                                                                                             \
     truth_end()
-#define RETURN(function, type, log, ...) \
-    do { \
-        type r_ = __VA_ARGS__; \
-        truth_leave(function); \
-        truth_name("return"); \
-        log(r_); \
-        truth_end(); \
-        return r_; \
+#define RETURN(function, type, log, ...)                                                                     \
+    do {                                                                                                     \
+        type r_ = __VA_ARGS__;                                                                               \
+        truth_leave(function);                                                                               \
+        truth_name("return");                                                                                \
+        log(r_);                                                                                             \
+        truth_end();                                                                                         \
+        return r_;                                                                                           \
     } while (0)
-#define RETURN_VOID(function) \
-    do { \
-        truth_leave(function); \
-        truth_end(); \
-        return; \
+#define RETURN_VOID(function)                                                                                \
+    do {                                                                                                     \
+        truth_leave(function);                                                                               \
+        truth_end();                                                                                         \
+        return;                                                                                              \
     } while (0)
 
 #else
@@ -87,10 +87,10 @@ struct truth_guard {
             truth_unwound(function);
     }
 };
-#define TRUTH_GUARD(function) \
-    truth_guard guard_ \
-    { \
-        function \
+#define TRUTH_GUARD(function)                                                                                \
+    truth_guard guard_                                                                                       \
+    {                                                                                                        \
+        function                                                                                             \
     }
 #endif
 #else

@@ -1,0 +1,89 @@
+"""Runs generated programs, traced, and asks what was captured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from tests.capture.builds import Build, ReferenceBuild, TracedBuild
+from tests.capture.programs import write_program
+from tests.capture.scoreboard import Scoreboard, Shown
+from tests.capture.truth import read_truth
+from tests.support.collector import Collector
+
+__all__ = ["COMPILERS", "LEVELS", "OPTIONS", "Oracle"]
+
+COMPILERS = ("gcc", "clang")
+LEVELS = ("-O0", "-O1", "-O2", "-O3")
+WAIT_S = "100"
+"""How long a program may wait for the plans of its functions."""
+
+OPTIONS = (
+    (),
+    ("-fno-plt",),
+    ("-fstack-protector-strong",),
+    ("-fstack-protector-all", "-fcf-protection"),
+    ("-march=haswell",),
+    ("-fno-omit-frame-pointer",),
+    ("-no-pie", "-fno-pie"),
+    ("-fPIC",),
+    ("-gdwarf-4",),
+    ("-flto",),
+    ("-Os",),
+    ("-gz",),
+)
+"""Options that change prologues, calls and debug information; the last level given counts."""
+
+
+class Oracle:
+    """Programs of one seed after the other, compared with what a collector shows of them.
+
+    Args:
+        collector: one that runs.
+        board: where verdicts are counted.
+    """
+
+    def __init__(self, collector: Collector, board: Scoreboard) -> None:
+        self._collector = collector
+        self._board = board
+
+    def check(
+        self, seed: int, count: int, builds: list[Build], *, cxx: bool, keep: Path | None = None
+    ) -> None:
+        """Writes the program of a seed, and checks it as each of the builds.
+
+        Args:
+            seed: the program's.
+            count: of its functions.
+            builds: how to compile it.
+            cxx: C++, not C.
+            keep: the folder for the program; by default one that is removed.
+        """
+        with TemporaryDirectory(prefix="ct-oracle-") as temporary:
+            folder = keep or Path(temporary)
+            program = write_program(folder, seed, count, cxx=cxx)
+            truth = read_truth(ReferenceBuild(program, folder).log())
+            for build in builds:
+                traced = TracedBuild(program, folder, build)
+                shown, objects = self._trace(traced.path)
+                setting = f"{'C++' if cxx else 'C'} {build}"
+                self._board.add_program(setting, program.functions, truth, shown, objects)
+
+    def _trace(self, program: Path) -> tuple[list[Shown], dict[str, int]]:
+        pid, output = self._collector.run(program, CALLTRACE_CAPTURE_ARGS="1", CALLTRACE_CAPTURE_WAIT=WAIT_S)
+        shown = [
+            Shown(call["function"], call["arguments"], call["return_value"])
+            for call in self._collector.calls(pid)
+        ]
+        return shown, objects_of(output)
+
+
+def objects_of(output: str) -> dict[str, int]:
+    """Reads what a traced program prints of its objects: their addresses by name."""
+    return {name: int(address, 16) for name, address, _ in map(str.split, output.splitlines())}
+
+
+def with_options(random: Random, compiler: str, level: str) -> Build:
+    """A build with options that the random numbers choose."""
+    return Build(compiler, level, random.choice(OPTIONS))
