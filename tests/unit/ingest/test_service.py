@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -27,7 +28,6 @@ from calltrace_collector.model.commit import Commit
 from calltrace_collector.symbols.resolver import Resolver
 from tests.support.crash_samples import crash_analysis
 from tests.unit.ingest.builders import MemorySink, Script, process_message
-from tests.unit.ingest.collectors import NOBODYS_PID
 
 TRACE = f"/{wire.INGEST_SERVICE}/Trace"
 PATIENCE_S = 60
@@ -137,8 +137,11 @@ def play(story: Story, folder: Path) -> Server:
 
 
 def first_message() -> bytes:
+    """Of a process that lives: else its session would end with the first stream."""
     process = process_message()
-    process.pid = NOBODYS_PID
+    process.pid = os.getpid()
+    after_name = Path("/proc/self/stat").read_text().rpartition(")")[2]
+    process.start_time_jiffies = int(after_name.split()[19])
     process.capture = "*"
     return wire.AgentMessage(process=process).SerializeToString()
 
