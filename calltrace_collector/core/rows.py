@@ -80,20 +80,22 @@ class Values:
     returned_start: npt.NDArray[np.uint32]
     returned_size: npt.NDArray[np.uint32]
 
-    def row(self, call: int) -> int | None:
-        """Returns the row of a call; None: there is none."""
-        row = int(np.searchsorted(self.call, np.uint64(call)))
-        return row if row < len(self.call) and self.call[row] == call else None
+    def arguments(self, calls: npt.NDArray[np.uint64]) -> list[bytes]:
+        """Returns what was captured when calls were entered: EventBatch.values of these events."""
+        return self._of(calls, self.arguments_start, self.arguments_size)
 
-    def arguments(self, row: int) -> bytes:
-        """Returns what was captured when the row's call was entered: EventBatch.values of that event."""
-        start = int(self.arguments_start[row])
-        return self.captured[start : start + int(self.arguments_size[row])]
+    def returned(self, calls: npt.NDArray[np.uint64]) -> list[bytes]:
+        """Returns what was captured when calls returned, in the same way."""
+        return self._of(calls, self.returned_start, self.returned_size)
 
-    def returned(self, row: int) -> bytes:
-        """Returns what was captured when the row's call returned."""
-        start = int(self.returned_start[row])
-        return self.captured[start : start + int(self.returned_size[row])]
+    def _of(
+        self, calls: npt.NDArray[np.uint64], starts: npt.NDArray[np.uint32], sizes: npt.NDArray[np.uint32]
+    ) -> list[bytes]:
+        rows = np.minimum(np.searchsorted(self.call, calls), len(self.call) - 1)
+        is_there = self.call[rows] == calls
+        its_starts, its_sizes = starts[rows], np.where(is_there, sizes[rows], 0)
+        places = zip(its_starts.tolist(), (its_starts + its_sizes).tolist(), strict=True)
+        return [self.captured[start:end] for start, end in places]
 
 
 def decode_values(

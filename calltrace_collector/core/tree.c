@@ -126,35 +126,40 @@ static void keep_values(struct thread *thread, const struct batch *batch, uint32
         chunk_add_values(&thread->chunk, batch->values + start, size);
 }
 
-/* Some of the events have values. */
-static void __attribute__((noinline)) apply_with_values(struct ct_trace *trace, struct thread *thread,
-                                                        const struct batch *batch, uint32_t from, uint32_t to,
-                                                        uint64_t extra)
-{
-    for (uint32_t i = from; i < to; i++, extra = 0) {
-        keep_values(thread, batch, i);
-        apply_event(trace, thread, batch, i, extra);
-        end_chunk_full_of_values(trace, thread);
-    }
-}
-
 /* `*extra` ticks passed on other stacks before the first of them. */
-static void apply_events(struct ct_trace *trace, struct thread *thread, const struct batch *batch,
-                         uint32_t from, uint32_t to, uint64_t *extra)
+static void __attribute__((noinline)) apply_events(struct ct_trace *trace, struct thread *thread,
+                                                   const struct batch *batch, uint32_t from, uint32_t to,
+                                                   uint64_t *extra)
 {
     if (from == to)
         return;
-    if (__builtin_expect(batch->values != NULL, 0)) {
-        apply_with_values(trace, thread, batch, from, to, *extra);
-        *extra = 0;
-        return;
-    }
     if (*extra) {
         apply_event(trace, thread, batch, from++, *extra);
         *extra = 0;
     }
     for (uint32_t i = from; i < to; i++)
         apply_event(trace, thread, batch, i, 0);
+}
+
+/* Some of the events have values. */
+static void __attribute__((noinline)) apply_with_values(struct ct_trace *trace, struct thread *thread,
+                                                        const struct batch *batch, uint32_t from, uint32_t to,
+                                                        uint64_t *extra)
+{
+    for (uint32_t i = from; i < to; i++) {
+        keep_values(thread, batch, i);
+        apply_events(trace, thread, batch, i, i + 1, extra);
+        end_chunk_full_of_values(trace, thread);
+    }
+}
+
+static void apply_range(struct ct_trace *trace, struct thread *thread, const struct batch *batch,
+                        uint32_t from, uint32_t to, uint64_t *extra)
+{
+    if (batch->values)
+        apply_with_values(trace, thread, batch, from, to, extra);
+    else
+        apply_events(trace, thread, batch, from, to, extra);
 }
 
 static void add_loss(struct ct_trace *trace, const struct thread *thread, const struct mark *mark,
@@ -225,7 +230,7 @@ static uint64_t apply_segment(struct ct_trace *trace, struct thread *thread, con
     for (uint32_t i = segment->marks; i < segment->marks_end;) {
         uint32_t index = batch->marks[i].index;
         const struct mark *delta = NULL;
-        apply_events(trace, thread, batch, done, index, &extra);
+        apply_range(trace, thread, batch, done, index, &extra);
         done = index;
         for (; i < segment->marks_end && batch->marks[i].index == index; i++) {
             const struct mark *mark = &batch->marks[i];
@@ -247,7 +252,7 @@ static uint64_t apply_segment(struct ct_trace *trace, struct thread *thread, con
             done++;
         }
     }
-    apply_events(trace, thread, batch, done, segment->to, &extra);
+    apply_range(trace, thread, batch, done, segment->to, &extra);
     return thread->last_ticks + extra;
 }
 

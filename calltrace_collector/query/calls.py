@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calltrace_collector.core import Rows
-from calltrace_collector.query.captured import BlockValues
+from calltrace_collector.query.captured import BlockValues, CallValues
 from calltrace_collector.query.filters import Matcher
 from calltrace_collector.query.recording import Recording
 from calltrace_collector.query.thread_calls import ThreadCalls
@@ -33,6 +34,12 @@ class Block:
     end_ticks: NDArray[np.uint64]
     hits: NDArray[np.intp]
     values: BlockValues | None
+
+    def values_of(self, rows: NDArray[np.intp]) -> Iterator[CallValues]:
+        """Yields the values of some of the calls, ascending positions in `rows`. Raises StoreError."""
+        if self.values is None:
+            return repeat(((), None), len(rows))
+        return self.values.of(self.rows.call[rows])
 
 
 class Search:

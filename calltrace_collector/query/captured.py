@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import cached_property
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from calltrace_collector.capture.values import Value, decode
 from calltrace_collector.model.capture import Layout
@@ -11,9 +15,13 @@ from calltrace_collector.query.names import Names
 from calltrace_collector.query.thread_calls import ThreadCalls
 from calltrace_collector.store.reader import Reader
 
-__all__ = ["BlockValues", "Captured", "Value"]
+__all__ = ["BlockValues", "CallValues", "Captured", "Value"]
+
+CallValues = tuple[tuple[Value, ...], Value | None]
+"""A call's arguments, () where none were captured, and what it returned, None likewise."""
 
 _LAYOUT_BYTES = 4
+_DECODED_KEPT = 4096
 
 
 class Captured:
@@ -31,14 +39,16 @@ class Captured:
         self._plans = reader.plans(process)
         self._first_layouts = [plan.first_layout for plan in self._plans]
         self._layouts: dict[int, tuple[Layout, ...]] = {}
+        # Programs often pass what they passed before.
+        self.decode = lru_cache(_DECODED_KEPT)(self._decode)
 
     @property
     def has_plans(self) -> bool:
         """Whether values may have been captured at all."""
         return bool(self._plans)
 
-    def decode(self, captured: bytes) -> tuple[Value, ...]:
-        """Decodes what was captured at one event; (): nothing, or nobody knows any more what it means.
+    def _decode(self, captured: bytes) -> tuple[Value, ...]:
+        """Decodes what was captured at one event; (): nothing, or nobody knows what it means.
 
         Raises:
             StoreError: the layouts cannot be read.
@@ -69,7 +79,7 @@ class Captured:
 
 
 class BlockValues:
-    """The values of the calls that were entered during a chunk, by the calls' numbers.
+    """The values of the calls that were entered during a chunk.
 
     Args:
         captured: how to read them.
@@ -82,15 +92,15 @@ class BlockValues:
         self._calls = calls
         self._chunk = chunk
 
-    def arguments(self, call: int) -> tuple[Value, ...]:
-        """Returns the arguments of a call; () where none were captured.
+    def of(self, calls: NDArray[np.uint64]) -> Iterator[CallValues]:
+        """Yields the values of calls.
+
+        Args:
+            calls: their numbers, ascending.
 
         Raises:
             StoreError: the database cannot be read, or holds what it should not.
         """
-        return self._captured.decode(self._calls.arguments(self._chunk, call))
-
-    def returned(self, call: int) -> Value | None:
-        """Returns what a call returned; None where nothing was captured of it. Raises as arguments."""
-        values = self._captured.decode(self._calls.returned(self._chunk, call))
-        return values[0] if values else None
+        decode = self._captured.decode
+        for arguments, returned in self._calls.captured(self._chunk, calls):
+            yield decode(arguments), next(iter(decode(returned)), None)

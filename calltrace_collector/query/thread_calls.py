@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -34,7 +35,7 @@ class _Own:
 
     rows: Rows
     is_complete: bool = False
-    ends: list[tuple[set[int], int]] = field(default_factory=list)
+    ends: list[tuple[NDArray[np.uint64], int]] = field(default_factory=list)
 
 
 class ThreadCalls:
@@ -79,26 +80,29 @@ class ThreadCalls:
             own.is_complete = True
         return own
 
-    def arguments(self, at: int, call: int) -> bytes:
-        """Returns what was captured when a call was entered; b"": nothing. Raises as own_rows.
+    def captured(self, at: int, calls: NDArray[np.uint64]) -> Iterator[tuple[bytes, bytes]]:
+        """Yields what was captured of calls: arguments, and what they returned. b"" is nothing.
 
         Args:
-            at: the position in `heads` of the chunk during which it was entered.
-            call: its number.
-        """
-        values = self._values_of(at)
-        row = values.row(call)
-        return b"" if row is None else values.arguments(row)
+            at: the position in `heads` of the chunk during which they were entered.
+            calls: their numbers, ascending.
 
-    def returned(self, at: int, call: int) -> bytes:
-        """Returns what was captured when a call returned; b"": nothing. Args and errors as of arguments."""
+        Raises:
+            StoreError: the chunk, or one in which they ended, is damaged.
+        """
         own = self._completed(at)
-        if own.rows.status[call - int(own.rows.call[0])] == OPEN:
-            return b""  # or it has returned since it was read
-        ended_at = next((late_at for calls, late_at in own.ends if call in calls), at)
-        values = self._values_of(ended_at)
-        row = values.row(call)
-        return b"" if row is None else values.returned(row)
+        values = self._values_of(at)
+        arguments, returned = values.arguments(calls), values.returned(calls)
+        for ended, late_at in own.ends:
+            places = np.flatnonzero(np.isin(calls, ended, assume_unique=True))
+            if len(places):
+                late = self._values_of(late_at).returned(calls[places])
+                for place, captured in zip(places.tolist(), late, strict=True):
+                    returned[place] = captured
+        # A call may have returned since its row was read.
+        for place in np.flatnonzero(own.rows.status[calls - own.rows.call[0]] == OPEN).tolist():
+            returned[place] = b""
+        return zip(arguments, returned, strict=True)
 
     def _values_of(self, at: int) -> Values:
         """The values of a chunk, late rows first."""
@@ -210,6 +214,6 @@ def _fill(own: _Own, open_rows: NDArray[np.intp], late_at: int, late: Rows) -> N
     rows.duration_ticks[to] = late.duration_ticks[source]
     rows.self_ticks[to] = late.self_ticks[source]
     rows.status[to] = late.status[source]
-    own.ends.append((set(rows.call[to].tolist()), late_at))
+    own.ends.append((rows.call[to], late_at))
     left: NDArray[np.intp] = open_rows[~found]
     return left

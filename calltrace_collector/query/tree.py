@@ -10,6 +10,7 @@ from calltrace_collector.core import Rows
 from calltrace_collector.errors import StoreError
 from calltrace_collector.model.commit import Loss
 from calltrace_collector.query.calls import Block, Search
+from calltrace_collector.query.captured import CallValues, Value
 from calltrace_collector.query.filters import Matcher
 from calltrace_collector.query.inherited import inheritance
 from calltrace_collector.query.recording import Recording
@@ -112,12 +113,12 @@ class _ThreadTree:
         if self._is_whole:
             yield from self._begin()
         for block in blocks:
-            for hit, number, duration_ns in self._chosen(block):
+            for hit, number, duration_ns, values in self._chosen(block):
                 yield from self._begin()
                 start_ticks = int(block.rows.start_ticks[hit])
                 yield from self._between(number, start_ticks)
                 self._base = self._inherited.depth_at(start_ticks)
-                yield from self._call(block, hit, duration_ns)
+                yield from self._call(block.rows, hit, duration_ns, *values)
                 self._next = number + 1
             if self._shown == self._limit:
                 break
@@ -134,8 +135,8 @@ class _ThreadTree:
             for depth, call in enumerate(self._inherited.calls):
                 yield Inherited(call, depth)
 
-    def _chosen(self, block: Block) -> Iterator[tuple[int, int, int]]:
-        """The hits of a block that are shown: positions in it, numbers among all hits, durations."""
+    def _chosen(self, block: Block) -> Iterator[tuple[int, int, int, CallValues]]:
+        """The hits of a block that are shown: positions in it, numbers among all hits, durations, values."""
         rows, hits = block.rows, block.hits
         which = np.arange(len(hits))
         if self._max_depth is not None:
@@ -148,7 +149,8 @@ class _ThreadTree:
         chosen = hits[which]
         clock = self._search.recording.clock
         duration_ns = clock.unix_ns(block.end_ticks[chosen]) - clock.unix_ns(rows.start_ticks[chosen])
-        return zip(chosen.tolist(), numbers.tolist(), duration_ns.tolist(), strict=True)
+        values = block.values_of(chosen)
+        return zip(chosen.tolist(), numbers.tolist(), duration_ns.tolist(), values, strict=True)
 
     def _between(self, number: int, start_ticks: int) -> Iterator[TreeLine]:
         """What stands between the last call shown and the next one, of this number and start."""
@@ -156,9 +158,10 @@ class _ThreadTree:
             yield Deeper(self._base + self._next_depth, number - self._next)
         yield from self._gaps_before(start_ticks)
 
-    def _call(self, block: Block, hit: int, duration_ns: int) -> Iterator[TreeLine]:
-        rows, values = block.rows, block.values
-        depth, call = int(rows.depth[hit]), int(rows.call[hit])
+    def _call(
+        self, rows: Rows, hit: int, duration_ns: int, arguments: tuple[Value, ...], returned: Value | None
+    ) -> Iterator[TreeLine]:
+        depth = int(rows.depth[hit])
         if not self._is_whole:
             yield from self._ancestors(rows, hit)
         yield Call(
@@ -166,8 +169,8 @@ class _ThreadTree:
             depth=self._base + depth,
             status=int(rows.status[hit]),
             duration_ns=duration_ns,
-            arguments=values.arguments(call) if values else (),
-            returned=values.returned(call) if values else None,
+            arguments=arguments,
+            returned=returned,
         )
         self._next_depth = depth + 1
 

@@ -102,10 +102,9 @@ def _values(block: Block, hits: NDArray[np.intp]) -> Iterator[str]:
     if block.values is None:
         yield from repeat('"arguments":[],"return_value":null}')
         return
-    for call in block.rows.call[hits].tolist():
-        returned = block.values.returned(call)
+    for arguments, returned in block.values_of(hits):
         fields = {
-            "arguments": [value.json() for value in block.values.arguments(call)],
+            "arguments": [value.json() for value in arguments],
             "return_value": None if returned is None else returned.json(),
         }
         yield json.dumps(fields, separators=(",", ":"))[1:]

@@ -254,10 +254,10 @@ class World:
                 assert row[0] not in found or (found[row[0]][-1] == OPEN and row[-1] != OPEN)
                 found[row[0]] = row
             values = values_of(chunk)
-            for at, call in enumerate(rows.call.tolist()):
-                assert values.arguments(at) == b"" or at >= chunk.late_rows
-                arguments[call] = arguments.get(call, b"") + values.arguments(at)
-                returned[call] = returned.get(call, b"") + values.returned(at)
+            assert not any(values.arguments(rows.call[: chunk.late_rows]))
+            for all_of_them, its in ((arguments, values.arguments), (returned, values.returned)):
+                for call, captured in zip(rows.call.tolist(), its(rows.call), strict=True):
+                    all_of_them[call] = all_of_them.get(call, b"") + captured
         assert {call: each for call, each in arguments.items() if each} == {
             call.call: call.arguments for call in twin.calls if call.arguments
         }

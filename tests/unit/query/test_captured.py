@@ -47,10 +47,9 @@ def test_values_of_all_calls(writer: Writer, reader: Reader, seed: int) -> None:
             found = []
             for block in Search(recording, thread, matcher).blocks():
                 assert block.values is not None
-                for call in block.rows.call[block.hits].tolist():
-                    returned = block.values.returned(call)
+                for arguments, returned in block.values_of(block.hits):
                     text = None if returned is None else returned.text()
-                    found.append((shown(block.values.arguments(call)), text))
+                    found.append((shown(arguments), text))
             calls = [call for call in synthetic.calls(thread.number) if passes(synthetic, call, wanted)]
             assert found == [expected(call) for call in calls]
     assert sum(call.returned != b"" for call in synthetic.calls()) > 20
@@ -105,6 +104,5 @@ def test_damaged_values_are_said(writer: Writer, reader: Reader) -> None:
     with writer._engine.begin() as connection:
         connection.exec_driver_sql("UPDATE chunk_values SET captured = x'00'")
     (block,) = Search(recording, recording.threads[0], recording.matcher(CallFilter())).blocks()
-    assert block.values is not None
     with pytest.raises(StoreError, match="the database is damaged"):
-        block.values.arguments(1)
+        list(block.values_of(block.hits))

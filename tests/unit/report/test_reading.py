@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from calltrace_collector.model.capture import How, Item, Layout, Plan, Type, TypeKind
 from calltrace_collector.model.process import CallStatus
 from calltrace_collector.query.calls import Search
 from calltrace_collector.query.filters import CallFilter
@@ -39,8 +40,12 @@ def column(text: str, number: int) -> list[str]:
 
 @pytest.fixture
 def synthetic(writer: Writer) -> Synthetic:
-    synthetic = Synthetic(writer, [function("main")])
-    synthetic.enter("main")
+    number = Type(TypeKind.INTEGER, "int", 4)
+    gone = Item("y", number, How.NONE, unavailable="overwritten")
+    text = Item("s", Type(TypeKind.POINTER, "char *", 8), How.TEXT)
+    arguments = Layout((Item("x", number, How.VALUE, 4), gone, text))
+    synthetic = Synthetic(writer, [function("main")], plan=Plan((arguments,)))
+    synthetic.enter("main", captured=synthetic.captured(0, b"\0\7\0\0\0\1\2\0.."))
     synthetic.leave()
     synthetic.commit()
     return synthetic
@@ -58,7 +63,10 @@ def test_fields_of_calls(synthetic: Synthetic, reader: Reader) -> None:
     search = Search(recording, recording.threads[0], recording.matcher(CallFilter()))
     (block,) = search.blocks()
     (line,) = CallLines(recording).lines(block, block.hits)
-    assert codes(section("JSON lines")) == json.loads(line).keys()
+    found = json.loads(line)
+    of_values = {key for argument in found["arguments"] for key in argument}
+    assert of_values == {"name", "type", "value", "unavailable", "cut"}
+    assert codes(section("JSON lines")) == found.keys() | of_values
 
 
 def test_columns_and_fields_of_functions(synthetic: Synthetic, reader: Reader) -> None:
