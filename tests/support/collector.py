@@ -58,11 +58,12 @@ class Collector:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a traced program needs to be told; and where Python may keep what it compiled."""
+        """What a traced program needs to be told; and where Python and the collector keep what they make."""
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         return {
             **inherited,
             "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
             "CALLTRACE_SOCKET": str(self.socket),
             "CALLTRACE_SHM_DIR": str(self.sessions),
         }
