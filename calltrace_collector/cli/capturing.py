@@ -13,6 +13,7 @@ import click
 from calltrace_collector.cli.needed_files import needed_files
 from calltrace_collector.cli.planning import make_plan
 from calltrace_collector.errors import SymbolError
+from calltrace_collector.ingest.plans import no_values
 from calltrace_collector.model.capture import Plan
 from calltrace_collector.report.units import printable
 from calltrace_collector.symbols.globs import any_matcher
@@ -39,10 +40,10 @@ def prepare(program: str, globs: str, environment: Mapping[str, str]) -> str | N
             try:
                 plan = make_plan(str(file), b"", progress.of(file))
             except SymbolError as error:
-                problems.append(error.message)
+                problems.append(no_values(str(file), error.message))
             else:
                 plans.append(plan)
-                problems += [f"{file}: {problem}" for problem in plan.problems]
+                problems += [no_values(str(file), problem) for problem in plan.problems]
     return _warning(program, globs, plans, problems)
 
 
@@ -50,7 +51,7 @@ def _warning(program: str, globs: str, plans: Sequence[Plan], problems: Sequence
     """Why there will be no values, if so."""
     hooks = [hook for plan in plans for hook in plan.hooks]
     if not hooks:
-        return printable(f"no arguments or return values: {problems[0]}") if problems else None
+        return printable(problems[0]) if problems else None
     is_asked_for = any_matcher(globs)
     if not any(is_asked_for(hook.function) for hook in hooks):
         return printable(

@@ -18,7 +18,7 @@ from calltrace_collector.model.commit import Sink
 from calltrace_collector.model.process import ModuleInfo
 from calltrace_collector.symbols.globs import any_matcher
 
-__all__ = ["PlanMaker", "PlanRequest", "Planner"]
+__all__ = ["PlanMaker", "PlanRequest", "Planner", "no_values"]
 
 THREADS = 4
 RETRY_INTERVAL_S = 1.0
@@ -59,6 +59,12 @@ class PlanRequest:
     def file(self) -> tuple[str, bytes]:
         """What names the module's file: path and build-id."""
         return self.module.path, self.module.build_id
+
+
+def no_values(path: str, reason: str, *, some: bool = False) -> str:
+    """Says, as a line, that and why there are no values of a file; some: not all of them."""
+    what = "some arguments and return values are missing" if some else "no arguments or return values"
+    return f"{what}: {reason}" if path in reason else f"{what}: {path}: {reason}"
 
 
 class _StoppedError(Exception):
@@ -176,13 +182,13 @@ class Planner(Worker):
         except _StoppedError:
             raise
         except CalltraceError as error:
-            self._tell(f"no arguments or return values of {path}: {error.message}")
+            self._tell(no_values(path, error.message))
             return Plan()
         except Exception as error:  # noqa: BLE001 whatever is in a file must not end the thread
-            self._tell(f"no arguments or return values of {path}: this is a bug: {error!r}")
+            self._tell(no_values(path, f"this is a bug: {error!r}"))
             return Plan()
         for problem in plan.problems[:PROBLEMS]:
-            self._tell(f"arguments and return values of {path}: {problem}")
+            self._tell(no_values(path, problem, some=bool(plan.hooks)))
         if build_id:  # without one, the next file of that name may be another
             self._remember(file, plan)
         return plan

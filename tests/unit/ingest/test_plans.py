@@ -168,7 +168,7 @@ def test_a_file_that_cannot_be_planned_is_told_of_once(running: Running) -> None
     running.maker.results["/bin/prog"] = SymbolError("/bin/prog: is another build")
     assert running.ask().layouts() == []
     assert running.ask(process=8).layouts() == []
-    assert running.said == ["no arguments or return values of /bin/prog: /bin/prog: is another build"]
+    assert running.said == ["no arguments or return values: /bin/prog: is another build"]
     assert len(running.maker.asked) == 2  # it may be there the next time
 
 
@@ -177,18 +177,20 @@ def test_a_maker_that_fails_is_told_of_and_the_next_file_planned(running: Runnin
     for _ in range(plans.THREADS + 1):
         assert running.ask("/bad").layouts() == []
     assert running.said == [
-        "no arguments or return values of /bad: this is a bug: ZeroDivisionError('by zero')"
+        "no arguments or return values: /bad: this is a bug: ZeroDivisionError('by zero')"
     ]
     assert running.ask().layouts() == [0, 1]
 
 
-def test_the_problems_of_a_plan_are_told(running: Running) -> None:
-    running.maker.results["/bin/prog"] = Plan(problems=tuple(f"problem {n}" for n in range(9)))
+@pytest.mark.parametrize(
+    ("hooks", "what"),
+    [((), "no arguments or return values"), (PLAN.hooks, "some arguments and return values are missing")],
+)
+def test_the_problems_of_a_plan_are_told(running: Running, hooks: tuple[HookPlan, ...], what: str) -> None:
+    running.maker.results["/bin/prog"] = Plan(hooks=hooks, problems=tuple(f"problem {n}" for n in range(9)))
     running.ask().plan()
     running.ask().plan()
-    assert running.said == [
-        f"arguments and return values of /bin/prog: problem {n}" for n in range(plans.PROBLEMS)
-    ]
+    assert running.said == [f"{what}: /bin/prog: problem {n}" for n in range(plans.PROBLEMS)]
 
 
 def test_a_store_that_refuses_is_asked_again(running: Running) -> None:
