@@ -1,0 +1,271 @@
+"""What a function will return, told when it calls the exit hook.
+
+The epilogue is followed from the hook's return to `ret`, on what the hook sees: the registers that it
+preserves, and memory as it is then. What is assumed:
+
+- Between the hook and `ret` nothing but this code writes to the function's own stack frame. (Another thread
+  might, through a pointer to a local variable; then the program itself races.)
+- Other memory may be written by other threads at any time. So nothing counts that is loaded from there after
+  the hook, but what never changes: constants, and pointers that the linker has filled in.
+- A base register leads to the frame if it is the stack pointer, or becomes it before `ret`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from calltrace_collector.capture import expression as ex
+from calltrace_collector.capture.expression import Expression, Value
+from calltrace_collector.capture.instructions import Flow, Refusal, Step
+from calltrace_collector.capture.long_double import extended
+from calltrace_collector.capture.state import IMAGE, X87, Code, State
+from calltrace_collector.capture.walk import (
+    HOOKS,
+    NEVER_RETURN,
+    UNWINDS,
+    Budget,
+    UntraceableError,
+    taken,
+    target_name,
+    until_branch,
+)
+
+__all__ = ["ExitTrace", "trace_exit"]
+
+STACK_POINTER: Expression = ("reg", 7)
+FRAME_POINTER: Expression = ("reg", 6)
+_PRESERVED = (3, 6, 7, 12, 13, 14, 15)
+_RETURNS = frozenset(("__x86_return_thunk",))
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A `ret` that the code comes to.
+
+    Attributes:
+        state: as it is there.
+        frames: what addresses in the frame are relative to.
+    """
+
+    state: State
+    frames: frozenset[Expression]
+
+    def proven(self, value: Value) -> Value:
+        """Returns an expression if the hook sees already what it will be."""
+        return value if value is not None and self._holds(value) else None
+
+    def _holds(self, e: Expression) -> bool:
+        if e[0] == "load":
+            return self._stays(e[1], e[2])
+        return e[0] != "unknown" and all(self._holds(part) for part in e if type(part) is tuple)
+
+    def _stays(self, address: Expression, size: int) -> bool:
+        base, offset = ex.split(address)
+        if base == IMAGE:
+            return size == 8 and self.state.code.got_name(offset) is not None
+        # What lies below the stack pointer, the hook overwrites.
+        return base in self.frames and not (base == STACK_POINTER and offset < 0) and self._holds(base)
+
+    def general(self, index: int, size: int) -> Value:
+        """Returns the lowest bytes of rax or rdx."""
+        return self.proven(_lowest(size, self.state.general[index]))
+
+    def xmm(self, index: int, half: int, size: int) -> Value:
+        """Returns the lowest bytes of half of xmm0 or xmm1."""
+        return self.proven(_lowest(size, self.state.xmm[2 * index + half]))
+
+    def x87(self) -> X87 | None:
+        """Returns what st(0) is."""
+        stack = self.state.x87
+        top = stack[-1] if stack else None
+        if top is None or isinstance(top[1], bytes):
+            return top
+        return top if self.proven(ex.load(top[1], 8)) is not None else None
+
+    def hidden(self) -> Value:
+        """Returns rax, if nothing outside the frame has been written since the hook."""
+        memory = self.state.memory
+        if memory.lost or any(base not in self.frames for base in memory.slots):
+            return None
+        return self.proven(_lowest(8, self.state.general[0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """A place where the code goes one of two ways, both to a `ret`."""
+
+    condition: Value
+    taken: Return | Fork
+    other: Return | Fork
+
+
+class ExitTrace:
+    """What can be told at the exit hook of what the function returns; expressions over what the hook sees."""
+
+    def __init__(self, end: Return | Fork) -> None:
+        self._end = end
+
+    def general(self, index: int, size: int) -> Expression | None:
+        """Returns the lowest `size` bytes (at most 8) of rax (index 0) or rdx (1); None: it cannot be told."""
+        return _merged(self._end, lambda end: end.general(index, size))
+
+    def xmm(self, index: int, half: int, size: int) -> Expression | None:
+        """Returns the lowest `size` bytes of half (0: lower) of xmm0 or xmm1; None: it cannot be told."""
+        return _merged(self._end, lambda end: end.xmm(index, half, size))
+
+    def x87(self) -> tuple[str, Expression, int] | tuple[str, bytes] | None:
+        """Returns what st(0) holds.
+
+        Returns:
+            ("address", address, size): the hook sees it in memory, as a long double of 10 bytes, a double of
+            8, or a float of 4. ("constant", bytes): always these 10 bytes. None: it cannot be told.
+        """
+        ends = _ends(self._end)
+        first = ends[0].x87()
+        if first is None or any(end.x87() != first for end in ends[1:]):
+            return None
+        _, value, size = first
+        if isinstance(value, bytes):
+            return "constant", extended(value[:size])
+        return None if value is None else ("address", value, size)
+
+    def hidden(self) -> Expression | None:
+        """Returns the address of a result in memory, which is final already; None: it cannot be told."""
+        ends = _ends(self._end)
+        first = ends[0].hidden()
+        return first if all(end.hidden() == first for end in ends[1:]) else None
+
+
+def trace_exit(code: Code, return_offset: int) -> ExitTrace | Refusal:
+    """Follows a function from the exit hook's return to its own.
+
+    Args:
+        code: the file's.
+        return_offset: where the hook returns to, in the file's own numbering.
+
+    Returns:
+        Refusal("unwinds") where the function does not return, but an exception leaves it.
+    """
+    general: list[Value] = [("reg", number) if number in _PRESERVED else None for number in range(16)]
+    state = State(code, general, [None] * 32)
+    try:
+        end = _follow(code, return_offset, state, {STACK_POINTER}, Budget())
+        if end is None:
+            return Refusal("the function does not return")
+        for leaf in _ends(end):
+            _check_assumptions(leaf)
+    except UntraceableError as error:
+        return Refusal(str(error))
+    except UnwindsError:
+        return Refusal("unwinds")
+    return ExitTrace(end)
+
+
+class UnwindsError(Exception):
+    """All ways go on with the unwinding of the stack."""
+
+
+def _follow(
+    code: Code, address: int, state: State, frames: set[Expression], budget: Budget
+) -> Return | Fork | None:
+    """Follows the code to where it returns; None: it does not."""
+    top = state.general[7]
+    for after, step in until_branch(code, address, state, budget):
+        if step.flow == Flow.NEXT:
+            if state.general[7] is not top:
+                top = state.general[7]
+                if top is not None:
+                    frames.add(ex.split(top)[0])
+            continue
+        if step.flow == Flow.CALL:
+            if _calls_on(code, after, step):
+                state.call()
+                continue
+            return None
+        if step.flow == Flow.BRANCH:
+            return _fork(code, after, step, state, frames, budget)
+        if step.flow == Flow.JUMP:
+            name = target_name(code, after, step)
+            if name not in _RETURNS:
+                return _follow(code, _jump_target(name, after, step), state, frames, budget)
+        return Return(state, frozenset(frames)) if step.flow != Flow.END else None
+    return None
+
+
+def _calls_on(code: Code, after: int, step: Step) -> bool:
+    """Tells whether a call returns."""
+    name = target_name(code, after, step)
+    if name in HOOKS:
+        raise UntraceableError("another hook is called behind")
+    if name == UNWINDS:
+        raise UnwindsError
+    return name not in NEVER_RETURN
+
+
+def _jump_target(name: str | None, after: int, step: Step) -> int:
+    if step.target is None:
+        raise UntraceableError("the code there jumps through a pointer")
+    if name is not None and ".cold" not in name:
+        raise UntraceableError("it returns what another function returns")
+    return after + step.target
+
+
+def _fork(  # noqa: PLR0913 - all that a way is made of
+    code: Code, after: int, step: Step, state: State, frames: set[Expression], budget: Budget
+) -> Return | Fork | None:
+    if step.target is None:
+        raise UntraceableError("the code there jumps through a pointer")
+    target = after + step.target
+    condition = taken(state, step)
+    if condition is not None and condition[0] == "const":
+        return _follow(code, target if condition[1] else after, state, frames, budget)
+    budget.fork()
+    there = _way(code, target, state.copy(), set(frames), budget)
+    here = _way(code, after, state, frames, budget)
+    if there is None or here is None:
+        return here or there
+    return Fork(condition, there, here)
+
+
+def _way(
+    code: Code, address: int, state: State, frames: set[Expression], budget: Budget
+) -> Return | Fork | None:
+    """Follows one of two ways; one that unwinds does not return."""
+    try:
+        return _follow(code, address, state, frames, budget)
+    except UnwindsError:
+        return None
+
+
+def _check_assumptions(end: Return) -> None:
+    """Refuses what was followed as if the frame pointer led to the frame, when it does not."""
+    slots = end.state.memory.slots
+    if IMAGE in slots and FRAME_POINTER in slots and FRAME_POINTER not in end.frames:
+        raise UntraceableError("the code there writes to other memory")
+
+
+def _ends(end: Return | Fork) -> list[Return]:
+    return [end] if isinstance(end, Return) else _ends(end.taken) + _ends(end.other)
+
+
+def _merged(end: Return | Fork, query: Callable[[Return], Value]) -> Value:
+    """Puts together what the ways give; where they differ, by the condition."""
+    if isinstance(end, Return):
+        return query(end)
+    a, b = _merged(end.taken, query), _merged(end.other, query)
+    if a is None or b is None:
+        return None
+    if a == b:
+        return a
+    return ex.select(_ends(end)[0].proven(end.condition), a, b)
+
+
+def _lowest(size: int, value: Value) -> Value:
+    """Returns the lowest bytes of a value, of which others may not be known."""
+    if not 1 <= size <= 8:
+        return None
+    if size in (1, 2, 4):
+        value = ex.zero(size, value)
+        return value if value is None or value[0] != "insert" or value[2] != ex.UNKNOWN else None
+    return ex.truncated(size, value)
