@@ -113,9 +113,8 @@ def test_values_of_every_length() -> None:
 def world() -> tuple[World, EventBatch]:
     world = World(Limits(chunk_rows=4, keep_rows=2, contexts=5))
     world.act([("enter", 3, 5), ("enter", 2, 300), ("exit", 0, 1), ("enter", 1, 70_000), ("send", 0, 0)])
-    world.act(
-        [("enter", 7, 1), ("abandon", 1, 0), ("move", 9, 2), ("cut", 1, 0), ("exit", 0, 9), ("drop", 2, 0)]
-    )
+    world.act([("enter", 7, 1), ("capture", 1, 0), ("abandon", 1, 0), ("move", 9, 2), ("capture", 2, 0)])
+    world.act([("cut", 1, 0), ("exit", 0, 9), ("capture", 0, 0), ("drop", 2, 0)])
     return world, world.batch(0)
 
 
