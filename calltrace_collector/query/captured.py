@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from calltrace_collector.capture.values import Value, decode
 from calltrace_collector.model.capture import Layout
 from calltrace_collector.query.names import Names
+from calltrace_collector.query.pointers import FunctionPointers
 from calltrace_collector.query.thread_calls import ThreadCalls
 from calltrace_collector.store.reader import Reader
 
@@ -35,7 +36,7 @@ class Captured:
 
     def __init__(self, reader: Reader, process: int, names: Names) -> None:
         self._reader = reader
-        self._names = names
+        self._pointers = FunctionPointers(reader, process, names)
         self._plans = reader.plans(process)
         self._first_layouts = [plan.first_layout for plan in self._plans]
         self._layouts: dict[int, tuple[Layout, ...]] = {}
@@ -56,7 +57,7 @@ class Captured:
         if len(captured) < _LAYOUT_BYTES:
             return ()
         layout = self._layout(int.from_bytes(captured[:_LAYOUT_BYTES], "little"))
-        return () if layout is None else decode(layout, captured[_LAYOUT_BYTES:], self._symbol)
+        return () if layout is None else decode(layout, captured[_LAYOUT_BYTES:], self._pointers.name)
 
     def _layout(self, number: int) -> Layout | None:
         at = bisect_right(self._first_layouts, number) - 1
@@ -68,14 +69,6 @@ class Captured:
         layouts = self._layouts[plan.capture_plan]
         place = number - plan.first_layout
         return layouts[place] if place < len(layouts) else None
-
-    def _symbol(self, address: int) -> str | None:
-        return self._functions.get(address)
-
-    @cached_property
-    def _functions(self) -> dict[int, str]:
-        """The functions that the process entered, by address."""
-        return {record.address: record.name for record in self._names.functions.values() if record.is_named}
 
 
 class BlockValues:
