@@ -6,8 +6,20 @@ ABI; where both are known they have to agree. What is not sure has no pieces but
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+import numpy as np
+
+from calltrace_collector.capture.arity import parameter_count
+from calltrace_collector.capture.declared import Declared, linkage_name_at, read_declared
+from calltrace_collector.capture.parameter_places import (
+    Standing,
+    parameters_of,
+    result_of,
+    without_places,
+)
 from calltrace_collector.capture.pieces import (
     X87,
     Memory,
@@ -20,8 +32,15 @@ from calltrace_collector.capture.pieces import (
     Xmm,
     XmmResult,
 )
-from calltrace_collector.capture.text_access import TextAccess
-from calltrace_collector.model.capture import Type
+from calltrace_collector.capture.subprogram import Parameter, ReturnValue, SubprogramInfo
+from calltrace_collector.capture.types import TypeReader
+from calltrace_collector.errors import SymbolError
+from calltrace_collector.symbols.debuginfo import DebugInfo
+from calltrace_collector.symbols.demangle import demangle
+from calltrace_collector.symbols.elf import ElfFile
+from calltrace_collector.symbols.file import damage_of
+from calltrace_collector.symbols.symtab import SymbolTable
+from calltrace_collector.symbols.unit import Unit
 
 __all__ = [
     "X87",
@@ -35,72 +54,173 @@ __all__ = [
     "ReturnValue",
     "Stack",
     "SubprogramInfo",
+    "Subprograms",
     "Xmm",
     "XmmResult",
 ]
 
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of a function.
-
-    Attributes:
-        name: "" if it has none.
-        type: as declared; of one that is passed by invisible reference, the type of the object.
-        pieces: where it is on entry, lowest byte first; together they have the type's size, or, by
-            invisible reference, the 8 bytes of the object's address. None: not known, `reason` says why. ()
-            for a type that takes no place (an empty struct): its value is known without looking.
-        reason: why there are no pieces; None where there are.
-        invisible_reference: `pieces` hold the address of the object and not the object.
-        artificial: the compiler has added it, as `this`.
-        text: how to get at the characters if it is text (or a reference to text); else None.
-    """
-
-    name: str
-    type: Type
-    pieces: tuple[Piece, ...] | None
-    reason: str | None = None
-    invisible_reference: bool = False
-    artificial: bool = False
-    text: TextAccess | None = None
+_MAX_ADDRESS = (1 << 64) - 1
+_MAX_PROBLEMS = 20
+# What compilers append to a function's name without changing how it is called.
+_SAME = re.compile(r"(\.\d+|\.lto_priv\.\d+|\.llvm\.\d+|\.localalias(\.\d+)?)*")
+_SAME_RESULT = re.compile(r"(\.\d+|\.lto_priv\.\d+|\.localalias(\.\d+)?|\.constprop\.\d+)*")
+_CLONE = "the compiler may have changed how this clone of the function is called"
 
 
-@dataclass(frozen=True, slots=True)
-class ReturnValue:
-    """What a function returns.
+class Subprograms:
+    """The functions of one program or library.
+
+    Args:
+        files: the file itself, and its debug file, if there is one; they stay open as long as this is used.
 
     Attributes:
-        type: as declared.
-        pieces: where it is after `ret`, lowest byte first: one Memory, or registers that together have the
-            type's size. None: not known, `reason` says why. () for a type that takes no place.
-        reason: why there are no pieces; None where there are.
-        text: how to get at the characters if it is text (or a reference to text); else None.
+        has_debug_info: there is any.
+
+    Raises:
+        SymbolError: a symbol table is damaged.
     """
 
-    type: Type
-    pieces: tuple[ResultPiece, ...] | None
-    reason: str | None = None
-    text: TextAccess | None = None
+    def __init__(self, files: Sequence[ElfFile]) -> None:
+        with damage_of(f"{files[0].path}: symbol table"):
+            self._symbols = SymbolTable(files)
+        self._path = files[-1].path
+        with_info = next((file for file in files if file.section(".debug_info")), None)
+        self._debug = DebugInfo(with_info, files[0].executable_ranges) if with_info else None
+        self.has_debug_info = with_info is not None
+        self._reader = TypeReader()
+        self._problems: list[str] = []
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be read, a line each."""
+        return [*(self._debug.problems if self._debug else []), *self._problems]
+
+    def at(self, addresses: Sequence[int]) -> list[SubprogramInfo | None]:
+        """Returns the function that contains each address, in the order of the addresses.
+
+        None where no function is described, or its description is damaged, which `problems` tells. Of many
+        functions at once less time is used than of one after the other.
+        """
+        found: list[SubprogramInfo | None] = [None] * len(addresses)
+        if self._debug is None or not addresses:
+            return found
+        points = np.array([one if 0 <= one < _MAX_ADDRESS else _MAX_ADDRESS for one in addresses], np.uint64)
+        unique, places = np.unique(points, return_inverse=True)
+        demangled = self._demangled(self._debug, unique)
+        known: list[SubprogramInfo | None] = [None] * len(unique)
+        for unit, rows in self._debug.entries(unique):
+            reader = self._reader_of(unit)
+            done: dict[int, SubprogramInfo | None] = {}
+            for row, positions in rows:
+                if positions[0] not in done:
+                    done[positions[0]] = self._read(unit, reader, positions, demangled)
+                known[row] = done[positions[0]]
+        self._debug.release()
+        return [known[place] for place in places.tolist()]
+
+    def inlined_at(self, address: int) -> SubprogramInfo | None:
+        """Returns the innermost function that is inlined at an instruction; None if there is none.
+
+        Its parameters have no pieces: they are anywhere. Its low_pc is 0 and it has no ranges.
+        """
+        if self._debug is None or not 0 <= address < _MAX_ADDRESS:
+            return None
+        found = None
+        for unit, position in self._debug.innermost_inlined(address):
+            with self._noting(unit):
+                function = read_declared(unit, position)
+                found = self._described(self._reader_of(unit), function)
+        return found
+
+    def _described(self, reader: TypeReader, function: Declared) -> SubprogramInfo:
+        reason = "the function is inlined here"
+        parameters = tuple(without_places(reader, one, reason) for one in function.parameters)
+        result = result_of(reader, function, Standing(result_doubt=reason))
+        demangled = demangle([function.linkage_name])[0]
+        return SubprogramInfo(function.name, function.linkage_name, demangled, 0, (), parameters, result)
+
+    def _demangled(
+        self, debug: DebugInfo, addresses: np.ndarray[tuple[int], np.dtype[np.uint64]]
+    ) -> dict[str, str]:
+        """Returns the names of all functions that the addresses are in, demangled."""
+        names: set[str] = set()
+        for unit, rows in debug.entries(addresses):
+            for _, positions in rows:
+                for position in positions:
+                    with self._noting(unit):
+                        names.add(linkage_name_at(unit, position))
+        ordered = sorted(names)
+        return dict(zip(ordered, demangle(ordered), strict=True))
+
+    def _reader_of(self, unit: Unit) -> TypeReader:
+        # Units of .dwo files are closed again, and their types with them.
+        return TypeReader() if unit.skeleton is not None else self._reader
+
+    def _read(
+        self, unit: Unit, reader: TypeReader, positions: Sequence[int], demangled: dict[str, str]
+    ) -> SubprogramInfo | None:
+        """Reads the functions that start at one address; None if they are not the same to a caller."""
+        found: SubprogramInfo | None = None
+        with self._noting(unit):
+            for position in positions:
+                one = self._read_one(reader, read_declared(unit, position), demangled)
+                if found is not None and (one.parameters, one.returns) != (found.parameters, found.returns):
+                    raise ValueError(f"{found.name} and {one.name} are at one address, and different")
+                found = found or one
+        return found
+
+    def _read_one(self, reader: TypeReader, function: Declared, demangled: dict[str, str]) -> SubprogramInfo:
+        low_pc = self._low_pc(function)
+        shown = demangled.get(function.linkage_name, function.linkage_name)
+        standing = self._standing(function, low_pc, shown)
+        return SubprogramInfo(
+            function.name,
+            function.linkage_name,
+            shown,
+            low_pc,
+            tuple(sorted(function.ranges)),
+            parameters_of(reader, function, low_pc, standing),
+            result_of(reader, function, standing),
+        )
+
+    def _low_pc(self, function: Declared) -> int:
+        """Returns where the function is entered."""
+        if function.entry is not None:
+            return function.entry
+        if not function.ranges:
+            raise ValueError(f"{function.name} has no code")
+        for start, _ in function.ranges:
+            names = [name for name, _ in self._symbols.starting_at(start)]
+            if any(_is_called(name, function.linkage_name, _SAME) for name in names):
+                return start
+        return function.ranges[0][0]
+
+    def _standing(self, function: Declared, low_pc: int, demangled: str) -> Standing:
+        expected = function.expected
+        if expected is None:
+            expected = parameter_count(function.linkage_name, demangled)
+        symbols = self._symbols.starting_at(low_pc)
+        names = [name for name, _ in symbols]
+        result_doubt = doubt = None
+        if symbols and not any(_is_called(name, function.linkage_name, _SAME) for name in names):
+            doubt = _CLONE
+            if not any(_is_called(name, function.linkage_name, _SAME_RESULT) for name in names):
+                result_doubt = _CLONE
+        is_local = all(local for _, local in symbols) if symbols else not function.external
+        if is_local and not symbols:
+            doubt = result_doubt = _CLONE
+        return Standing(doubt, result_doubt, expected, may_lose=is_local and function.is_clang)
+
+    @contextmanager
+    def _noting(self, unit: Unit) -> Iterator[None]:
+        """Makes a problem of damage, and goes on behind the block."""
+        try:
+            with damage_of(f"{self._path}: debug information of unit {unit.header.offset:#x}"):
+                yield
+        except SymbolError as error:
+            if len(self._problems) < _MAX_PROBLEMS and str(error) not in self._problems:
+                self._problems.append(str(error))
 
 
-@dataclass(frozen=True, slots=True)
-class SubprogramInfo:
-    """A function.
-
-    Attributes:
-        name: as the source spells it.
-        linkage_name: as the linker knows it; for C, its name.
-        demangled: the linkage name demangled, with parameters: "ns::parse(char const*, int)".
-        low_pc: its first instruction, where it is entered.
-        ranges: all of its parts (start, end), sorted; a `.cold` part does not begin at `low_pc`.
-        parameters: in order; of a function with `...`, the named ones.
-        returns: None if it returns nothing.
-    """
-
-    name: str
-    linkage_name: str
-    demangled: str
-    low_pc: int
-    ranges: tuple[tuple[int, int], ...]
-    parameters: tuple[Parameter, ...]
-    returns: ReturnValue | None
+def _is_called(symbol: str, linkage_name: str, suffix: re.Pattern[str]) -> bool:
+    return symbol.startswith(linkage_name) and suffix.fullmatch(symbol, len(linkage_name)) is not None

@@ -6,6 +6,7 @@ A unit is read when an address of its own is first asked for, and what it says i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from typing import TypeVar
@@ -22,13 +23,13 @@ from calltrace_collector.symbols.forms import At
 from calltrace_collector.symbols.functions import Definition, UnitFunctions, origins
 from calltrace_collector.symbols.inlines import CallSite, FunctionInlines, InlinedCall
 from calltrace_collector.symbols.intervals import IntervalMap, within
+from calltrace_collector.symbols.languages import is_c
 from calltrace_collector.symbols.linetable import LineTable, SourceLine
 from calltrace_collector.symbols.scopes import scope_of
 from calltrace_collector.symbols.sourcefiles import SourceFiles
 from calltrace_collector.symbols.unit import Unit, UnitKind
 
 _MAX_PROBLEMS = 20
-_C_LANGUAGES = (0x01, 0x02, 0x0C, 0x1D, 0x2C)  # DW_LANG_C89, C, C99, C11, C17
 
 T = TypeVar("T")
 
@@ -67,6 +68,48 @@ class DebugInfo:
                 found[row] = self._attempt(unit, functions.definitions, number) or []
         return found
 
+    def entries(self, addresses: NDArray[np.uint64]) -> Iterator[tuple[Unit, list[tuple[int, list[int]]]]]:
+        """Yields the entries of the functions that contain addresses, by unit.
+
+        A unit is open until the next one is asked for.
+
+        Yields:
+            A unit; and the rows of its addresses, each with the positions of the entries of the function
+            that contains it and of those that start where it does.
+        """
+        for unit, rows in self._by_unit(addresses):
+            functions = self._unit_functions(unit)
+            if functions is None:
+                continue
+            numbers = functions.find(addresses[rows]).tolist()
+            found = [
+                (row, functions.positions(number))
+                for row, number in zip(rows.tolist(), numbers, strict=True)
+                if number >= 0
+            ]
+            with ExitStack() as stack:
+                full = self._attempt(unit, stack.enter_context, split.full_unit(unit)) if found else None
+                if full is not None:
+                    yield full, found
+
+    def innermost_inlined(self, address: int) -> Iterator[tuple[Unit, int]]:
+        """Yields the entry of the innermost function that is inlined at an address, if there is one.
+
+        It is the abstract instance: its unit, which is open until the next is asked for, and its position.
+        """
+        for full, rows in self.entries(np.array([address], dtype=np.uint64)):
+            for _, positions in rows:
+                key = full.skeleton or full
+                calls = self._attempt(full, self._calls_inlined, full, key, positions[0], address) or []
+                origin = calls[0].origin if calls else None
+                owner = full.dwarf.unit_at(origin[0]) if origin else None
+                if owner is not None and origin is not None:
+                    same = owner.header.offset == full.header.offset
+                    yield (full if same else owner), origin[1]
+
+    def _calls_inlined(self, full: Unit, unit: Unit, position: int, address: int) -> list[InlinedCall]:
+        return self._body(full, unit, position).find(full, address)
+
     def file(self, definition: Definition) -> str | None:
         """Returns the name of the file that the definition is in."""
         return self._file(definition.unit, definition.file)
@@ -102,8 +145,7 @@ class DebugInfo:
 
     def _with_copy(self, full: Unit, unit: Unit, call: InlinedCall) -> InlinedCall:
         """Looks for the function's own copy if its name is not all of it: that of a local C++ function."""
-        language = full.root.get(At.LANGUAGE)
-        if call.linkage_name != call.name or (language and language.number in _C_LANGUAGES):
+        if call.linkage_name != call.name or is_c(full):
             return call
         offset = unit.header.offset
         if offset not in self._copies:

@@ -117,6 +117,13 @@ class UnitFunctions:
         """Returns the position of that function's entry in its unit."""
         return self._pieces[number][2]
 
+    def positions(self, number: int) -> list[int]:
+        """Returns the positions of that function's entry and of those that start where it does."""
+        start, end = self._pieces[number][0], number
+        while end < min(number + _MAX_ALIASES, len(self._pieces)) and self._pieces[end][0] == start:
+            end += 1
+        return [position for _, _, position in self._pieces[number:end]]
+
     def copies(self, unit: Unit) -> dict[tuple[int, int], int]:
         """Returns the first address of each function that is there on its own besides being inlined.
 
@@ -155,9 +162,15 @@ class UnitFunctions:
 
 def origins(unit: Unit, position: int) -> Iterator[tuple[Unit, Entry]]:
     """Yields the entry, and what it completes or is an instance of, in turn."""
+    for owner, at in origin_positions(unit, position):
+        yield owner, owner.entry(at)
+
+
+def origin_positions(unit: Unit, position: int) -> Iterator[tuple[Unit, int]]:
+    """Yields where the entry is, and what it completes or is an instance of, in turn."""
     for _ in range(_MAX_HOPS):
+        yield unit, position
         entry = unit.entry(position)
-        yield unit, entry
         origin = entry.get(At.ABSTRACT_ORIGIN) or entry.get(At.SPECIFICATION)
         target = unit.target(origin) if origin else None
         if target is None:

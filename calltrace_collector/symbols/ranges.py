@@ -34,7 +34,7 @@ def of_entry(unit: Unit, entry: Entry) -> Ranges:
     return [(start, end) for start, end in found if start < end <= _MAX_ADDRESS]
 
 
-def _base_address(unit: Unit) -> int:
+def base_address(unit: Unit) -> int:
     """Returns what the offsets in the unit's lists are added to at first."""
     owner = unit.skeleton or unit
     low = owner.root.get(At.LOW_PC)
@@ -61,10 +61,10 @@ def _rnglist(unit: Unit, value: Value) -> Ranges:
 def _parse_rnglist(unit: Unit, data: bytes, position: int) -> tuple[Ranges, int]:
     """Reads the entries from `position`; returns the ranges, and the position after the list."""
     ranges: Ranges = []
-    base = _base_address(unit)
+    base = base_address(unit)
     while kind := data[position]:
         position += 1
-        if kind in (1, 2, 3):  # DW_RLE_base_addressx, startx_endx, startx_length
+        if kind in (1, 2, 3):  # DW_RLEbase_addressx, startx_endx, startx_length
             index, position = unsigned(data, position)
             start = unit.indexed_address(index)
             if kind == 1:
@@ -76,7 +76,7 @@ def _parse_rnglist(unit: Unit, data: bytes, position: int) -> tuple[Ranges, int]
             start, position = unsigned(data, position)
             end, position = unsigned(data, position)
             ranges.append((base + start, base + end))
-        elif kind in (5, 6, 7):  # DW_RLE_base_address, start_end, start_length
+        elif kind in (5, 6, 7):  # DW_RLEbase_address, start_end, start_length
             start = int.from_bytes(data[position : position + 8], "little")
             position += 8
             if kind == 5:
@@ -101,7 +101,7 @@ def _old_list(unit: Unit, value: Value) -> Ranges:
         base = owner.root.get(At.GNU_RANGES_BASE)
         start += base.number if base else 0
     owner.dwarf.budget("ranges").check()
-    ranges, end = _parse_old_list(data, start, _base_address(unit))
+    ranges, end = _parse_old_list(data, start, base_address(unit))
     owner.dwarf.budget("ranges").spend(end - start)
     return ranges
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +90,13 @@ class SymbolTable:
         """Returns, for each address, the function that it is in; None if there is none, or no name."""
         return [self._symbol(row) if row >= 0 else None for row in self._map.find(addresses).tolist()]
 
+    def starting_at(self, address: int) -> list[tuple[str, bool]]:
+        """Returns the names of all functions that start at an address; with each, whether it is local."""
+        complement = ~np.uint64(address)
+        first = np.searchsorted(self._complements, complement, side="left")
+        last = np.searchsorted(self._complements, complement, side="right")
+        return [(self._name(row), int(self._kinds[row]) % 3 == 2) for row in range(first, last)]
+
     def named(self, name: str) -> set[int]:
         """Returns the first addresses of the functions of that name."""
         found: set[int] = set()
@@ -100,6 +108,11 @@ class SymbolTable:
             )
             found.update(self._starts[rows].tolist())
         return found
+
+    @cached_property
+    def _complements(self) -> NDArray[np.uint64]:
+        """The starts, which descend, in ascending order."""
+        return ~self._starts
 
     def _symbol(self, row: int) -> Symbol | None:
         """Returns the symbol that the row stands for: the best name of those that are equally good."""

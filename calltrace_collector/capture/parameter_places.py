@@ -1,0 +1,150 @@
+"""Where parameters are on entry: by the debug information and by the ABI, which have to agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from calltrace_collector.capture.abi import Places, result_pieces
+from calltrace_collector.capture.declared import Declared, DeclaredParameter
+from calltrace_collector.capture.locations import EntryLocation, entry_location
+from calltrace_collector.capture.pieces import Memory, Piece, Register, Stack, Xmm
+from calltrace_collector.capture.subprogram import Parameter, ReturnValue
+from calltrace_collector.capture.text_access import TextAccess
+from calltrace_collector.capture.typed import Typed
+from calltrace_collector.capture.types import TypeReader
+from calltrace_collector.model.capture import TypeKind
+
+__all__ = ["Standing", "parameters_of", "result_of", "without_places"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a function is to be trusted to follow the ABI.
+
+    Attributes:
+        doubt: why its parameters need not be where the ABI has them; None if they are there.
+        result_doubt: why it need not return what its type says; None if it does.
+        expected: how many parameters it has but for artificial ones; None if that is not known.
+        may_lose: the compiler may have removed parameters; those are nowhere then.
+    """
+
+    doubt: str | None = None
+    result_doubt: str | None = None
+    expected: int | None = None
+    may_lose: bool = False
+
+
+def result_of(reader: TypeReader, function: Declared, standing: Standing) -> ReturnValue | None:
+    """Returns what the function returns; None if that is nothing.
+
+    Raises:
+        IndexError, KeyError, ValueError, SymbolError: the entries are damaged.
+    """
+    typed = reader.of_entry(function.result_unit, function.result_entry)
+    if typed.type.kind is TypeKind.VOID:
+        return None
+    found = function.doubt or result_pieces(typed.shape)
+    reason = standing.result_doubt
+    if isinstance(found, str) or reason is not None:
+        return ReturnValue(typed.type, None, reason or str(found))
+    in_memory = any(isinstance(piece, Memory) for piece in found)
+    return ReturnValue(typed.type, found, text=_text(typed, by_address=in_memory))
+
+
+def parameters_of(
+    reader: TypeReader, function: Declared, low_pc: int, standing: Standing
+) -> tuple[Parameter, ...]:
+    """Returns the parameters and where they are.
+
+    Raises:
+        IndexError, KeyError, ValueError, SymbolError: the entries are damaged.
+    """
+    result = reader.of_entry(function.result_unit, function.result_entry)
+    is_void = result.type.kind is TypeKind.VOID
+    returned = () if is_void else result_pieces(result.shape)
+    has_hidden_pointer = not isinstance(returned, str) and any(isinstance(one, Memory) for one in returned)
+    places = Places(has_hidden_pointer=has_hidden_pointer, is_clang=function.is_clang)
+    if result.shape.doubt is not None and not is_void:
+        places.doubt("how the function returns its result is not known")
+    explicit = sum(not one.artificial for one in function.parameters)
+    if standing.expected is not None and explicit != standing.expected:
+        places.doubt("the debug information lacks a parameter of the function")
+    reason = function.doubt or standing.doubt
+    typed = [reader.of_entry(one.unit, one.type_entry) for one in function.parameters]
+    said = [_said(function, *pair, low_pc) for pair in zip(function.parameters, typed, strict=True)]
+    if standing.may_lose and not all(one.is_somewhere for one in said):
+        reason = reason or "the compiler may have changed the parameters of a function that only it calls"
+    if reason is not None:
+        places.doubt(reason)
+    return tuple(
+        _parameter(*each, places, promotes=function.promotes)
+        for each in zip(function.parameters, typed, said, strict=True)
+    )
+
+
+def _said(function: Declared, declared: DeclaredParameter, typed: Typed, low_pc: int) -> EntryLocation:
+    if declared.location is None or not typed.shape.size:
+        return EntryLocation(is_somewhere=typed.shape.is_empty)
+    return entry_location(function.unit, declared.location, low_pc, typed.shape.size, function.frame_base)
+
+
+def _parameter(
+    declared: DeclaredParameter, typed: Typed, said: EntryLocation, places: Places, *, promotes: bool
+) -> Parameter:
+    shape = typed.shape
+    by_abi, by_debug = places.next(shape), said.pieces
+    if shape.by_reference:
+        by_debug = None if said.address is None else (Register(said.address, 8),)
+    pieces, reason = _agreed(by_abi, by_debug)
+    if promotes and typed.type.kind is TypeKind.FLOAT and shape.size == 4:
+        pieces, reason = None, "a function without prototype gets it as a double"
+    return Parameter(
+        declared.name,
+        typed.type,
+        pieces,
+        reason,
+        shape.by_reference,
+        declared.artificial,
+        _text(typed, by_address=shape.by_reference),
+    )
+
+
+def _agreed(
+    by_abi: tuple[Piece, ...] | str, by_debug: tuple[Piece, ...] | None
+) -> tuple[tuple[Piece, ...] | None, str | None]:
+    """Returns the pieces, or why they are not known."""
+    if isinstance(by_abi, str):
+        return by_debug, by_abi if by_debug is None else None
+    if by_debug is None or _places(by_abi) == _places(by_debug):
+        return by_abi, None
+    return None, "the debug information has it elsewhere than the ABI"
+
+
+def _places(pieces: tuple[Piece, ...]) -> list[tuple[int, ...]]:
+    """Returns where pieces are, without how long they are."""
+    found: list[tuple[int, ...]] = []
+    for piece in pieces:
+        match piece:
+            case Register():
+                found.append((0, piece.number))
+            case Xmm():
+                found.append((1, piece.number, piece.half))
+            case Stack():
+                found.append((2, piece.offset))
+    return found
+
+
+def _text(typed: Typed, *, by_address: bool) -> TextAccess | None:
+    if typed.referred is not None:
+        return TextAccess(typed.referred, by_address=True)
+    return TextAccess(typed.text, by_address) if typed.text is not None else None
+
+
+def without_places(reader: TypeReader, declared: DeclaredParameter, reason: str) -> Parameter:
+    """Returns a parameter of which only the name and the type are known.
+
+    Raises:
+        IndexError, KeyError, ValueError, SymbolError: the entries are damaged.
+    """
+    typed = reader.of_entry(declared.unit, declared.type_entry)
+    return Parameter(declared.name, typed.type, None, reason, typed.shape.by_reference, declared.artificial)
