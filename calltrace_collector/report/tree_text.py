@@ -127,10 +127,13 @@ class TreeText:
         is_endless = line.status in (OPEN, LOST)
         name, source = self._name(line.site)
         remark = self._remarks[line.status]
+        returned = returned_text(line.returned)
+        if self._is_terminal:
+            returned = _cut(returned, max(self._console.width // 3, _LEAST_ROOM_FOR_NAMES // 2))
         self._print_at(
             line.depth,
             (call_text(name, line.arguments, line.returned), ""),
-            (returned_text(line.returned), ""),
+            (returned, ""),
             (source, "dim"),
             (f"  [{remark}]" if remark else "", "yellow"),
             # Of a call without an end, it is known how long it was open at least.

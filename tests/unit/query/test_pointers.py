@@ -94,8 +94,8 @@ def test_an_address_that_was_two_functions(writer: Writer, reader: Reader) -> No
     with writer._engine.begin() as connection:
         connection.exec_driver_sql("INSERT INTO process_function VALUES (1, 9, ?, 0, 4112)", (address,))
         connection.exec_driver_sql(
-            "INSERT INTO function "
-            "SELECT module_file_id, 4112, quality, size_bytes, 'later', 'later', file, line FROM function LIMIT 1"
+            "INSERT INTO function SELECT module_file_id, 4112, quality, size_bytes, 'later', 'later', "
+            "file, line FROM function LIMIT 1"
         )
     fresh = FunctionPointers(reader, synthetic.process, Names(reader, synthetic.process))
     assert found.name(address) == "main"

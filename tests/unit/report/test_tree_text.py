@@ -6,6 +6,7 @@ from typing import TextIO
 
 import pytest
 
+from calltrace_collector.model.capture import How, Item, Layout, Plan, Type, TypeKind
 from calltrace_collector.model.process import ProcessState
 from calltrace_collector.query.filters import CallFilter
 from calltrace_collector.query.recording import Recording
@@ -222,3 +223,64 @@ def test_long_names_are_cut_to_the_terminal(
     plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
     assert plain == f">      0 ns  {'f<' + 'x' * 30}…  [still open]"
     assert len(plain) == 60
+
+
+INT = Type(TypeKind.INTEGER, "int", 4, signed=True)
+TEXT = Type(TypeKind.POINTER, "const char *", 8)
+PLAN = Plan(
+    layouts=(
+        Layout((Item("s", TEXT, How.TEXT), Item("len", INT, How.VALUE, 4))),
+        Layout((Item("", INT, How.VALUE, 4),)),
+        Layout((Item("", TEXT, How.TEXT),)),
+    )
+)
+
+
+def captured_text(text: bytes, *, is_cut: bool = False) -> bytes:
+    return bytes([is_cut]) + len(text).to_bytes(2, "little") + text
+
+
+def test_arguments_and_return_values(writer: Writer, reader: Reader) -> None:
+    synthetic = Synthetic(writer, [*FUNCTIONS, function("ns::parse(char const*, int)", "_Z")], plan=PLAN)
+    entered = synthetic.captured(0, captured_text(b"12,3") + b"\0\4\0\0\0")
+    synthetic.enter("main", captured=entered)
+    synthetic.enter("work", captured=entered)
+    synthetic.leave(captured=synthetic.captured(1, b"\0\2\0\0\0"))
+    synthetic.enter("work", captured=entered)
+    synthetic.leave()
+    synthetic.enter("leaf")
+    synthetic.leave(captured=synthetic.captured(2, captured_text(b"\x1b[2J\n\xff", is_cut=True)))
+    synthetic.enter("leaf")
+    synthetic.mark("ABANDONED", 1)
+    synthetic.enter("ns::parse(char const*, int)", captured=entered)
+    synthetic.leave()
+    synthetic.commit()
+    assert shown(reader)[3:] == [
+        '>      9 ns  main(s="12,3", len=4)  [still open]',
+        '       1 ns    work(s="12,3", len=4) = 2',
+        '       1 ns    work(s="12,3", len=4)',
+        r'       1 ns    leaf() = "\x1b[2J\n\xff"...',
+        "       0 ns    leaf  [left without a return]",
+        '       1 ns    ns::parse(s="12,3", len=4)',
+    ]
+
+
+def test_long_values_are_cut_to_the_terminal(
+    writer: Writer, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "60")
+    synthetic = Synthetic(writer, FUNCTIONS, plan=PLAN)
+    long = captured_text(b"x" * 300)
+    synthetic.enter("work", captured=synthetic.captured(0, long + b"\0\4\0\0\0"))
+    synthetic.leave(captured=synthetic.captured(1, b"\0\2\0\0\0"))
+    synthetic.enter("work", captured=synthetic.captured(0, long + b"\0\4\0\0\0"))
+    synthetic.leave(captured=synthetic.captured(2, long))
+    synthetic.commit()
+    lines = on_terminal(lambda out: print_tree(reader, out)).splitlines()[-2:]
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
+    assert plain == [
+        f'       1 ns  work(s="{"x" * 34}… = 2',
+        f'       1 ns  work(s="{"x" * 18}… = "{"x" * 15}…',
+    ]
+    assert [len(line) for line in plain] == [60, 60]
