@@ -26,7 +26,7 @@ from calltrace_collector.store.write.chunks import store_chunks
 from calltrace_collector.store.write.crashes import store_crashes
 from calltrace_collector.store.write.modules import store_modules, store_sites
 from calltrace_collector.store.write.names import store_names, unnamed
-from calltrace_collector.store.write.plans import store_process_plan
+from calltrace_collector.store.write.plans import pack_layouts, store_process_plan
 from calltrace_collector.store.write.processes import (
     find_process,
     finish_commits,
@@ -82,9 +82,12 @@ class Writer:
 
     def store_plan(self, process: int, module: int, plan: Plan) -> int:
         """Stores by which plan a module's values are captured; returns its first layout's number."""
+        if not plan.layouts:
+            return 0
+        layouts = pack_layouts(plan.layouts)
         with self._writing, failures(self._engine, "write to"), self._engine.begin() as connection:
             lock_processes(connection, [process])
-            return store_process_plan(connection, process, module, plan.layouts)
+            return store_process_plan(connection, process, module, layouts)
 
     def unnamed(self, limit: int = 100_000) -> list[UnnamedFile]:
         """Returns what has no names yet and has not been looked for in vain; at most `limit` places."""
