@@ -46,10 +46,11 @@ struct agent {
     unsigned long affinity[16]; /* processors that the process was allowed to use when it was loaded */
 
     /* Between the program's threads and the flusher. */
-    uint32_t flusher_ready;          /* futex: 0, then 1 (running) or 2 (failed, see message) */
-    uint32_t flusher_calls;          /* futex: goes up with every wake-up call */
-    uint32_t flusher_sleeps;         /* the flusher waits for flusher_calls to change */
-    uint32_t closing;                /* libraries are being unloaded just now, by so many threads */
+    uint32_t flusher_ready;  /* futex: 0, then 1 (running) or 2 (failed, see message) */
+    uint32_t flusher_calls;  /* futex: goes up with every wake-up call */
+    uint32_t flusher_sleeps; /* the flusher waits for flusher_calls to change */
+    uint32_t closing;        /* libraries are being unloaded just now, by so many threads */
+    uint32_t code_changes;   /* not 0: code may have been replaced since the flusher looked; no plan holds */
     struct attach_request *requests; /* threads that want a ring, newest first */
     uint32_t finish;                 /* 1: the process exits, with exit_code */
     int exit_code;

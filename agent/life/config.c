@@ -5,8 +5,14 @@
 
 #include "agent/life/sys.h"
 #include "agent/life/text.h"
+#include "agent/record/capture_program.h"
 
 #define DEFAULT_OUTBOX_BYTES (64ull << 20)
+#define DEFAULT_STRING_LIMIT 64u
+#define DEFAULT_CAPTURE_WAIT 10u
+#define LONGEST_CAPTURE_WAIT 86400u
+#define MOST_PATTERNS 256u
+#define SECOND_NS 1000000000ull
 
 static const char *variable(char *const *environment, const char *name)
 {
@@ -88,6 +94,43 @@ static int read_paths(struct config *config, char *const *environment, struct te
     return 0;
 }
 
+/* Commas part patterns, but not within brackets: those of a name's parameters. */
+static unsigned count_patterns(const char *text)
+{
+    unsigned commas = 0, parting = 0;
+    int depth = 0;
+    for (; *text != '\0'; text++) {
+        depth += (*text == '(' || *text == '<') - (*text == ')' || *text == '>');
+        commas += *text == ',';
+        parting += *text == ',' && depth == 0;
+    }
+    return 1 + (depth == 0 ? parting : commas);
+}
+
+static int read_capture(struct config *config, char *const *environment, struct text *error)
+{
+    const char *value = variable(environment, "CALLTRACE_CAPTURE_ARGS");
+    struct text patterns = text_in(config->capture, sizeof config->capture);
+    if (value != NULL && strcmp(value, "0") != 0)
+        text_add(&patterns, strcmp(value, "1") == 0 ? "*" : value);
+    if (patterns.cut || count_patterns(config->capture) > MOST_PATTERNS)
+        return refuse(error, "CALLTRACE_CAPTURE_ARGS", "...",
+                      "give at most 4096 bytes and 256 patterns, or 1 for all functions");
+
+    uint64_t number = DEFAULT_STRING_LIMIT;
+    value = variable(environment, "CALLTRACE_STRING_LIMIT");
+    if (value != NULL && (parse_number(value, false, CAPTURE_TEXT_BYTES, &number) < 0 || number == 0))
+        return refuse(error, "CALLTRACE_STRING_LIMIT", value, "give bytes from 1 to 1024");
+    config->string_limit = (uint32_t)number;
+
+    number = DEFAULT_CAPTURE_WAIT;
+    value = variable(environment, "CALLTRACE_CAPTURE_WAIT");
+    if (value != NULL && parse_number(value, false, LONGEST_CAPTURE_WAIT, &number) < 0)
+        return refuse(error, "CALLTRACE_CAPTURE_WAIT", value, "give seconds, at most 86400; 0: do not wait");
+    config->capture_wait_ns = number * SECOND_NS;
+    return 0;
+}
+
 int config_read(struct config *config, char *const *environment, char *buffer, size_t size)
 {
     struct text error = text_in(buffer, size);
@@ -114,5 +157,5 @@ int config_read(struct config *config, char *const *environment, char *buffer, s
 
     value = variable(environment, "CALLTRACE_DEBUG");
     config->debug = value != NULL && strcmp(value, "0") != 0;
-    return 0;
+    return read_capture(config, environment, &error);
 }

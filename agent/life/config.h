@@ -9,7 +9,8 @@
 #include <stdint.h>
 
 #define CONFIG_PATH_BYTES 512
-#define SOCKET_PATH_BYTES 108 /* sizeof sockaddr_un.sun_path */
+#define SOCKET_PATH_BYTES 108     /* sizeof sockaddr_un.sun_path */
+#define CONFIG_CAPTURE_BYTES 4097 /* what the collector takes, and a zero */
 
 struct config {
     char socket_path[SOCKET_PATH_BYTES];   /* CALLTRACE_SOCKET, else the default socket */
@@ -18,6 +19,10 @@ struct config {
     uint32_t max_depth;    /* CALLTRACE_MAX_DEPTH; 0: no limit */
     bool drops;            /* CALLTRACE_OVERFLOW=drop instead of block */
     bool debug;            /* CALLTRACE_DEBUG */
+    /* CALLTRACE_CAPTURE_ARGS: patterns of the functions whose values are captured; empty: of none */
+    char capture[CONFIG_CAPTURE_BYTES];
+    uint32_t string_limit;    /* CALLTRACE_STRING_LIMIT: bytes of a text that are captured at most */
+    uint64_t capture_wait_ns; /* CALLTRACE_CAPTURE_WAIT: how long a thread waits for plans at most */
 };
 
 /* Reads the environment. Returns 0, or -EINVAL with one line for the user in `error`. */

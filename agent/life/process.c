@@ -35,7 +35,8 @@ enum {
     OVERFLOW,
     HAS_FORK_POINT,
     PARENT_THREAD,
-    FORK_TICKS
+    FORK_TICKS,
+    CAPTURE
 };
 enum { HOST_NAME = 1, MACHINE_ID, BOOT_ID, KERNEL };
 enum { CLOCK_SOURCE_TSC = 1, CLOCK_SOURCE_MONOTONIC = 2 };
@@ -116,6 +117,7 @@ static void put_process(struct proto *p, const char *session_directory, const st
         proto_uint(p, PARENT_THREAD, agent.fork.thread);
         proto_uint(p, FORK_TICKS, agent.fork.ticks);
     }
+    proto_string(p, CAPTURE, agent.config.capture);
 }
 
 size_t process_describe(uint8_t *at, size_t size, const char *session_directory,

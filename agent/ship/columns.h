@@ -31,6 +31,9 @@ struct columns {
     struct proto marks;
     struct proto new_sites;
     struct proto new_stacks;
+    uint8_t *value_sizes, *value_sizes_end; /* of the events up to the last that has values */
+    uint8_t *values, *values_end;
+    uint32_t sized_events;   /* that value_sizes has */
     uint64_t *new_addresses; /* functions and call sites of the batch's new sites */
     uint32_t new_address_count;
     uint32_t events;
@@ -60,6 +63,12 @@ static inline void columns_put_event(struct columns *columns, uint64_t dt, uint6
     columns->op_end = put_varint(columns->op_end, op);
     columns->events++;
 }
+
+/* Whether the values of one more event have room. In an empty batch they do. */
+bool columns_have_room_for_values(const struct columns *columns);
+
+/* Makes room for the values of the event put last, where they are to be written. */
+uint8_t *columns_put_values(struct columns *columns, size_t bytes);
 
 /* Size of the EventBatch, given what it is of. */
 size_t columns_batch_size(const struct columns *columns, uint32_t thread, uint64_t ring_end);

@@ -2,7 +2,13 @@
 
 #include <errno.h>
 
+#include "agent/record/capture_program.h"
 #include "agent/ship/encode_steps.h"
+
+/* The word before captured values: how many bytes they have, and how many words they take where that is more
+ * than these need. */
+#define VALUES_BYTES_MASK 0xffffull
+#define VALUES_WORDS_SHIFT 16
 
 int encode_thread_open(struct encode_thread *thread, uint32_t number, uint64_t started_ticks,
                        uint64_t stack_base)
@@ -81,6 +87,17 @@ static size_t made_again(const struct stack *stack, const struct record *r, uint
     return 0;
 }
 
+/* Copies the record's captured values to the event that was put last. */
+static COLD void put_values(struct encoder *e, const struct record *r)
+{
+    uint8_t *to = columns_put_values(&e->columns, r->value_bytes);
+    uint64_t begin = r->values & e->ring.mask;
+    uint64_t before_end = (e->ring.mask + 1 - begin) * sizeof *e->ring.words;
+    size_t first = r->value_bytes < before_end ? r->value_bytes : before_end;
+    memcpy(to, &e->ring.words[begin], first);
+    memcpy(to + first, e->ring.words, r->value_bytes - first);
+}
+
 static int encode_entry(struct encoder *e, struct encode_thread *t, const struct record *r)
 {
     if (may_have_switched(&t->stacks)) {
@@ -115,6 +132,8 @@ static int encode_entry(struct encoder *e, struct encode_thread *t, const struct
     if (UNLIKELY(site->frame_delta != delta))
         put_mark(e, t, FRAME_DELTA, (uint64_t)delta);
     put_event(e, t, r->ticks, (uint64_t)site->number + 1);
+    if (UNLIKELY(r->value_bytes != 0))
+        put_values(e, r);
     return 0;
 }
 
@@ -163,6 +182,8 @@ static void encode_exit(struct encoder *e, struct encode_thread *t, const struct
     put_cut_calls(e, t);
     leave(stack, 1);
     put_event(e, t, r->ticks, 0);
+    if (UNLIKELY(r->value_bytes != 0))
+        put_values(e, r);
 }
 
 /* ---- records ---- */
@@ -185,7 +206,51 @@ static inline void read_third_word(struct record *r, struct ring_words ring, uin
     r->sp_known = (sp_high << RECORD_SP_LOW_BITS | r->sp_low) << RECORD_SP_UNIT_SHIFT;
 }
 
-/* Encodes the record at `position`. Returns its words, or an error. */
+/* Takes the values' word behind the words of an entry or an exit apart. Returns the words of the record with
+ * its values. */
+static COLD int64_t read_values(struct record *r, struct ring_words ring, uint64_t position, uint64_t words,
+                                uint64_t end)
+{
+    r->address &= ~RECORD_HAS_VALUES;
+    if (end - position <= words)
+        return -EBADMSG;
+    uint64_t size = ring.words[(position + words) & ring.mask];
+    uint64_t bytes = size & VALUES_BYTES_MASK;
+    uint64_t taken = (bytes + 7) / 8;
+    uint64_t behind = size >> VALUES_WORDS_SHIFT;
+    if (behind == 0)
+        behind = taken;
+    /* They begin with the number of their layout. */
+    if (bytes < sizeof(uint32_t) || bytes > CAPTURE_BYTES || behind < taken ||
+        end - position - words - 1 < behind)
+        return -EBADMSG;
+    r->values = position + words + 1;
+    r->value_bytes = (uint32_t)bytes;
+    return (int64_t)(words + 1 + behind);
+}
+
+/* Encodes an entry or an exit of so many words; values may follow it. Returns the words of all. */
+static inline int64_t encode_event(struct encoder *e, struct encode_thread *t, struct record *r,
+                                   uint64_t position, uint64_t words, uint64_t end)
+{
+    int64_t all = (int64_t)words;
+    if (UNLIKELY((r->address & RECORD_HAS_VALUES) != 0)) {
+        all = read_values(r, e->ring, position, words, end);
+        if (all < 0 || !columns_have_room_for_values(&e->columns))
+            return all < 0 ? all : 0;
+    }
+    if (words == RECORD_EXIT_WORDS) {
+        encode_exit(e, t, r);
+        return all;
+    }
+    if (r->address == 0)
+        return -EBADMSG;
+    int status = encode_entry(e, t, r);
+    return status < 0 ? status : all;
+}
+
+/* Encodes the record at `position`. Returns its words, or an error; 0: the batch has no room for its values.
+ */
 static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, struct ring_words ring,
                                     uint64_t position, uint64_t end)
 {
@@ -193,18 +258,15 @@ static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, 
         return -EBADMSG;
     struct record r = read_record(ring, position);
     switch (ring.words[(position + 1) & ring.mask] >> RECORD_KIND_SHIFT) {
-    case RECORD_ENTRY: {
-        if (end - position < RECORD_ENTRY_WORDS || r.address == 0)
+    case RECORD_ENTRY:
+        if (end - position < RECORD_ENTRY_WORDS)
             return -EBADMSG;
         read_third_word(&r, ring, position);
-        int status = encode_entry(e, t, &r);
-        return status < 0 ? status : (int64_t)RECORD_ENTRY_WORDS;
-    }
+        return encode_event(e, t, &r, position, RECORD_ENTRY_WORDS, end);
     case RECORD_EXIT:
-        encode_exit(e, t, &r);
-        return RECORD_EXIT_WORDS;
+        return encode_event(e, t, &r, position, RECORD_EXIT_WORDS, end);
     case RECORD_DROPPED: {
-        uint64_t words = RECORD_EXIT_WORDS + (r.sp_low & 1);
+        uint64_t words = RECORD_EXIT_WORDS + r.sp_low;
         if (end - position < words)
             return -EBADMSG;
         if (r.address > t->dropped)
@@ -222,11 +284,14 @@ static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, 
 
 int64_t encode_records(struct encoder *e, struct encode_thread *t, struct ring_words ring, uint64_t end)
 {
+    e->ring = ring;
     begin_batch(e, t);
     while (t->position != end && !columns_are_full(&e->columns)) {
         int64_t words = encode_record(e, t, ring, t->position, end);
         if (words < 0)
             return words;
+        if (UNLIKELY(words == 0))
+            break;
         t->position += (uint64_t)words;
     }
     put_cut_calls(e, t);

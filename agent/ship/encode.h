@@ -36,8 +36,15 @@ int encode_thread_open(struct encode_thread *thread, uint32_t number, uint64_t s
                        uint64_t stack_base);
 void encode_thread_close(struct encode_thread *thread);
 
+/* The ring's words; word `position` lies at words[position & mask]. */
+struct ring_words {
+    const uint64_t *words;
+    uint64_t mask;
+};
+
 /* Shared by the threads of a process; one batch is in the making at a time. */
 struct encoder {
+    struct ring_words ring; /* that is being encoded */
     struct sites sites;
     struct columns columns;
     uint32_t max_depth;    /* 0: no limit */
@@ -46,12 +53,6 @@ struct encoder {
 
 int encoder_open(struct encoder *encoder, uint32_t first_site, uint32_t max_depth, uint32_t *next_thread);
 void encoder_close(struct encoder *encoder);
-
-/* The ring's words; word `position` lies at words[position & mask]. */
-struct ring_words {
-    const uint64_t *words;
-    uint64_t mask;
-};
 
 /* Encodes records from thread->position on, up to `end` or until the batch is full, into the columns, and
  * moves thread->position. Returns the number of words consumed. -EBADMSG or -ENOMEM: the record at
