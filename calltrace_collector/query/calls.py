@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calltrace_collector.core import Rows
+from calltrace_collector.model.process import ProcessState
 from calltrace_collector.query.captured import BlockValues, CallValues
 from calltrace_collector.query.filters import Matcher
 from calltrace_collector.query.recording import Recording
@@ -75,9 +76,16 @@ class Search:
             hits = np.flatnonzero(self.matcher.mask(rows, end_ticks))
             if len(hits):
                 self.recording.names.cover(rows.site)
-                captured = self.recording.captured
-                values = BlockValues(captured, self.calls, at) if captured.has_plans else None
-                yield Block(self.thread, rows, end_ticks, hits, values)
+                yield Block(self.thread, rows, end_ticks, hits, self._values(at))
+
+    def _values(self, at: int) -> BlockValues | None:
+        """The values of a chunk whose rows have been read."""
+        captured = self.recording.captured
+        if not captured.has_plans:
+            return None
+        if self.recording.process.state == ProcessState.RUNNING:
+            captured.refresh()
+        return BlockValues(captured, self.calls, at)
 
     def _chunks(self) -> list[int]:
         """The chunks to look into for hits among the calls that were entered during them.

@@ -36,12 +36,20 @@ class Captured:
 
     def __init__(self, reader: Reader, process: int, names: Names) -> None:
         self._reader = reader
+        self._process = process
         self._pointers = FunctionPointers(reader, process, names)
-        self._plans = reader.plans(process)
-        self._first_layouts = [plan.first_layout for plan in self._plans]
         self._layouts: dict[int, tuple[Layout, ...]] = {}
         # Programs often pass what they passed before.
         self.decode = lru_cache(_DECODED_KEPT)(self._decode)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Takes note of new plans: a process that runs may map modules whose values are captured.
+
+        Whatever was read of its calls before this has its plans after it. Raises StoreError.
+        """
+        self._plans = self._reader.plans(self._process)
+        self._first_layouts = [plan.first_layout for plan in self._plans]
 
     @property
     def has_plans(self) -> bool:

@@ -96,6 +96,19 @@ def test_pointers_to_functions_have_their_names(writer: Writer, reader: Reader) 
         assert shown(values) == [f"f={text}"]
 
 
+def test_a_process_that_runs_gets_new_plans(writer: Writer, reader: Reader) -> None:
+    synthetic = Synthetic(writer, FUNCTIONS, chunk_rows=1, plan=PLAN)
+    synthetic.enter("leaf", captured=synthetic.captured(0, b"\0\1\0\0\0"))
+    synthetic.commit()
+    recording = Recording(reader, reader.processes()[0])
+    synthetic.enter("leaf", captured=synthetic.captured(2, b"\0\2\0\0\0"))
+    synthetic.commit()
+    assert writer.store_plan(synthetic.process, 1, Plan((layout("new"),))) == 2
+    search = Search(recording, recording.threads[0], recording.matcher(CallFilter()))
+    found = [shown(values) for block in search.blocks() for values, _ in block.values_of(block.hits)]
+    assert found == [["x=1"], ["new=2"]]
+
+
 def test_damaged_values_are_said(writer: Writer, reader: Reader) -> None:
     synthetic = Synthetic(writer, FUNCTIONS, plan=PLAN)
     synthetic.enter("leaf", captured=synthetic.captured(0, b"\0\1\2\3\4"))
