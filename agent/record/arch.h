@@ -5,6 +5,7 @@
 #ifndef CALLTRACE_RECORD_ARCH_H
 #define CALLTRACE_RECORD_ARCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #if !defined(__x86_64__)
@@ -27,6 +28,14 @@ static inline uint64_t arch_take(uint64_t *counter, uint64_t amount)
 {
     __asm__ volatile("xaddq %0, %1" : "+r"(amount), "+m"(*counter) : : "memory");
     return amount;
+}
+
+/* Changes such a counter if it is what it is thought to be; returns whether it was. */
+static inline bool arch_replace(uint64_t *counter, uint64_t thought, uint64_t next)
+{
+    bool was;
+    __asm__ volatile("cmpxchgq %3, %1" : "=@ccz"(was), "+m"(*counter), "+a"(thought) : "r"(next) : "memory");
+    return was;
 }
 
 static inline void arch_relax(void)

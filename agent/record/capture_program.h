@@ -22,6 +22,7 @@
 
 #define CAPTURE_MEMORY_BYTES 1024 /* of one item */
 #define CAPTURE_BYTES 4096        /* that a program leaves at most, the layout's number included */
+#define CAPTURE_TEXT_BYTES 1024   /* of a string at most */
 #define CAPTURE_DEPTH 32
 #define CAPTURE_PROGRAM_BYTES 8192 /* of a program at most */
 

@@ -1,8 +1,12 @@
 /*
  * The two hooks: reserve, fill, publish, nothing else.
  *
- * No system call, no allocation, no floating point, no errno; only the slow path leaves this file.
+ * No system call, no allocation, no floating point, no errno; only the slow path leaves this file. The
+ * program calls hook_stubs.S, which goes on here while nothing is captured; else capture.c does for what has
+ * no values.
  */
+#include "agent/record/hooks.h"
+
 #include "agent/record/clock.h"
 #include "agent/record/record.h"
 #include "agent/record/ring.h"
@@ -28,7 +32,8 @@ static FORCE_INLINE uint64_t fill_exit(struct producer *p, const void *function,
     return position;
 }
 
-/* The hooks when the ring has no room, the clock needs a call, or another hook is interrupted. */
+/* The hooks when the ring has no room, the clock needs a call, or another hook is interrupted: that one
+ * publishes this record with its own. */
 static COLD void slow_entry(const void *function, const void *call_site, uint64_t stack_pointer)
 {
     if (!ring_make_room(RECORD_ENTRY_WORDS, stack_pointer))
@@ -36,9 +41,11 @@ static COLD void slow_entry(const void *function, const void *call_site, uint64_
     struct producer *p = ring_producer;
     bool nested = p->reserved != p->published;
     if (!nested)
-        p->hook = stack_pointer | RECORD_ENTRY_WORDS;
+        p->hook = stack_pointer;
     uint64_t position = fill_entry(p, function, call_site, stack_pointer, clock_ticks);
-    if (!nested) /* else the interrupted hook publishes this record with its own */
+    if (nested)
+        record_nested(p, position);
+    else
         record_publish(p, position, position + RECORD_ENTRY_WORDS);
 }
 
@@ -49,9 +56,11 @@ static COLD void slow_exit(const void *function, uint64_t stack_pointer)
     struct producer *p = ring_producer;
     bool nested = p->reserved != p->published;
     if (!nested)
-        p->hook = stack_pointer | RECORD_EXIT_WORDS;
+        p->hook = stack_pointer;
     uint64_t position = fill_exit(p, function, stack_pointer, clock_ticks);
-    if (!nested)
+    if (nested)
+        record_nested(p, position);
+    else
         record_publish(p, position, position + RECORD_EXIT_WORDS);
 }
 
@@ -60,25 +69,43 @@ static FORCE_INLINE bool is_slow(const struct producer *p, uint64_t words)
     return p->reserved + words > p->limit || p->reserved != p->published || clock_is_monotonic;
 }
 
-EXPORT void __cyg_profile_func_enter(void *function, void *call_site)
+static FORCE_INLINE void record_entry(const void *function, const void *call_site, uint64_t stack_pointer)
 {
     struct producer *p = ring_producer;
-    uint64_t stack_pointer = STACK_POINTER();
     if (UNLIKELY(is_slow(p, RECORD_ENTRY_WORDS)))
         return slow_entry(function, call_site, stack_pointer);
-    p->hook = stack_pointer | RECORD_ENTRY_WORDS;
+    p->hook = stack_pointer;
     uint64_t position = fill_entry(p, function, call_site, stack_pointer, arch_counter);
     record_publish(p, position, position + RECORD_ENTRY_WORDS);
 }
 
-EXPORT void __cyg_profile_func_exit(void *function, void *call_site)
+static FORCE_INLINE void record_exit(const void *function, uint64_t stack_pointer)
 {
-    (void)call_site;
     struct producer *p = ring_producer;
-    uint64_t stack_pointer = STACK_POINTER();
     if (UNLIKELY(is_slow(p, RECORD_EXIT_WORDS)))
         return slow_exit(function, stack_pointer);
-    p->hook = stack_pointer | RECORD_EXIT_WORDS;
+    p->hook = stack_pointer;
     uint64_t position = fill_exit(p, function, stack_pointer, arch_counter);
     record_publish(p, position, position + RECORD_EXIT_WORDS);
+}
+
+void hooks_enter(const void *function, const void *call_site)
+{
+    record_entry(function, call_site, STACK_POINTER());
+}
+
+void hooks_exit(const void *function, const void *call_site)
+{
+    (void)call_site;
+    record_exit(function, STACK_POINTER());
+}
+
+void hooks_record_entry(const void *function, const void *call_site, uint64_t stack_pointer)
+{
+    record_entry(function, call_site, stack_pointer);
+}
+
+void hooks_record_exit(const void *function, uint64_t stack_pointer)
+{
+    record_exit(function, stack_pointer);
 }

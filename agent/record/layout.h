@@ -147,15 +147,20 @@ struct ring_header {
 /* ---- record ----
  * An event is two words, an entry and a note three:
  *   word 0   clock ticks
- *   word 1   bits 0-47 the function's address, 48-61 stack pointer bits 4-17, 62-63 the kind
+ *   word 1   bits 0-46 the function's address, 47 whether values follow, 48-61 stack pointer bits 4-17, 62-63
+ *            the kind
  *   word 2   (entry) bits 0-47 the call site's address, 48-63 stack pointer bits 18-33
- * The stack pointer is the hook's canonical frame address, which is a multiple of 16. */
+ * The stack pointer is the hook's canonical frame address, which is a multiple of 16.
+ *
+ * Where bit 47 of word 1 says so, captured values follow an entry or an exit: a word with their size in bytes
+ * in bits 0-15, 4 to CAPTURE_BYTES, and in bits 16-31 how many words follow it; then the bytes
+ * (capture_program.h); what is left of the words means nothing. */
 enum record_kind {
     RECORD_ENTRY = 0,
     RECORD_EXIT = 1,
     /* In bits 0-47 of word 1 how many events have been dropped since the ring got its thread: those that no
-     * such record counted before were dropped here, if any. In bit 48 whether a third word follows, which
-     * means nothing. */
+     * such record counted before were dropped here, if any. In bits 48-61 how many words follow that mean
+     * nothing. */
     RECORD_DROPPED = 2,
     /* No event, but what explains the next ones: bits 0-47 of word 1 are an address, bits 0-7 of word 2 the
      * enum note_kind, and bits 48-63 the stack pointer's as of an entry. */
@@ -178,6 +183,10 @@ enum note_kind {
 #define RECORD_ADDRESS_BITS 48
 #define RECORD_ADDRESS_MASK ((1ull << RECORD_ADDRESS_BITS) - 1)
 #define RECORD_KIND_SHIFT 62
+#define RECORD_HAS_VALUES (1ull << 47)
+#define RECORD_VALUES_WORDS 1u
+#define RECORD_VALUES_SIZE_MASK 0xffffull
+#define RECORD_VALUES_WORDS_SHIFT 16
 #define RECORD_SP_LOW_BITS 14
 #define RECORD_SP_LOW_MASK ((1ull << RECORD_SP_LOW_BITS) - 1)
 #define RECORD_SP_UNIT_SHIFT 4

@@ -24,8 +24,10 @@ void record_note(uint64_t what, uint64_t address, uint64_t stack_pointer)
         return;
     bool nested = p->reserved != p->published;
     if (!nested)
-        p->hook = stack_pointer | RECORD_NOTE_WORDS;
+        p->hook = stack_pointer;
     uint64_t position = arch_take(&p->reserved, RECORD_NOTE_WORDS);
+    if (nested)
+        record_nested(p, position);
     uint64_t *record = &p->words[position & (RING_WORDS - 1)];
     record[0] = clock_ticks();
     record[1] = record_event_word((const void *)(uintptr_t)address, stack_pointer, RECORD_NOTE);

@@ -23,6 +23,27 @@ static inline uint64_t record_call_site_word(const void *call_site, uint64_t sta
     return ((uint64_t)(uintptr_t)call_site & RECORD_ADDRESS_MASK) | high << RECORD_ADDRESS_BITS;
 }
 
+/* Word 1 of a record of so many words that is no event, but tells how many events have been dropped. */
+static inline uint64_t record_void_word(uint64_t dropped, uint64_t words)
+{
+    return (dropped & RECORD_ADDRESS_MASK) | (words - RECORD_EXIT_WORDS) << RECORD_ADDRESS_BITS |
+           (uint64_t)RECORD_DROPPED << RECORD_KIND_SHIFT;
+}
+
+/* The word before captured values. */
+static inline uint64_t record_values_word(uint64_t size, uint64_t words)
+{
+    return size | words << RECORD_VALUES_WORDS_SHIFT;
+}
+
+/* Where the first record of handlers lies that have interrupted a hook: there the hook's own ends. One that
+ * was reserved before, in a handler that was interrupted in turn, comes to say so later. */
+static inline void record_nested(struct producer *p, uint64_t position)
+{
+    if (p->nested <= p->published || position < p->nested)
+        p->nested = position;
+}
+
 /* Words 1 and 2 of a note are those of an entry with another kind: an address, and what it is about, an
  * enum note_kind. */
 void record_note(uint64_t what, uint64_t address, uint64_t stack_pointer);

@@ -37,7 +37,7 @@ void ring_unmute(struct producer *producer)
  * a handler that interrupted it did not return. */
 static bool is_abandoned(const struct producer *p, uint64_t stack_pointer)
 {
-    uint64_t hook = p->hook & ~15ull;
+    uint64_t hook = p->hook;
     stack_t alternate = {.ss_flags = SS_DISABLE};
     sys_call3(SYS_sigaltstack, 0, (long)&alternate, 0);
     uint64_t low = (uint64_t)(uintptr_t)alternate.ss_sp;
@@ -49,11 +49,11 @@ static bool is_abandoned(const struct producer *p, uint64_t stack_pointer)
     return stack_pointer >= hook;
 }
 
-/* Word 1 of a record that says how many events have been dropped. */
-static uint64_t dropped_word(struct producer *p)
+/* How many events have been dropped, which a record is going to tell. */
+static uint64_t said_drops(struct producer *p)
 {
     p->said_drops = p->ring->dropped;
-    return (p->said_drops & RECORD_ADDRESS_MASK) | (uint64_t)RECORD_DROPPED << RECORD_KIND_SHIFT;
+    return p->said_drops;
 }
 
 static bool has_unsaid_drops(const struct producer *p)
@@ -68,8 +68,8 @@ static void settle_abandoned(struct producer *p)
     uint64_t head = __atomic_load_n(&p->ring->head, __ATOMIC_RELAXED);
     if (head == p->published) {
         uint64_t *record = &p->words[head & (RING_WORDS - 1)];
-        uint64_t third_word = (p->hook & 15) == RECORD_ENTRY_WORDS;
-        record[1] = dropped_word(p) | third_word << RECORD_ADDRESS_BITS;
+        uint64_t end = p->nested > head ? p->nested : p->reserved;
+        record[1] = record_void_word(said_drops(p), end - head);
     }
     record_publish_all(p);
 }
@@ -80,7 +80,7 @@ static void record_drops(struct producer *p)
     uint64_t position = arch_take(&p->reserved, RECORD_EXIT_WORDS);
     uint64_t *record = &p->words[position & (RING_WORDS - 1)];
     record[0] = clock_ticks();
-    record[1] = dropped_word(p);
+    record[1] = record_void_word(said_drops(p), RECORD_EXIT_WORDS);
     record_publish(p, position, position + RECORD_EXIT_WORDS);
 }
 
@@ -144,14 +144,19 @@ static bool wait_for_room(struct producer *p, uint64_t words)
     return true;
 }
 
+COLD void ring_attach(uint64_t stack_pointer)
+{
+    if (ring_producer != &muted)
+        thread_attach(stack_pointer);
+}
+
 COLD bool ring_make_room(uint64_t words, uint64_t stack_pointer)
 {
+    if (ring_producer->ring == NULL)
+        ring_attach(stack_pointer);
     struct producer *p = ring_producer;
-    if (p->ring == NULL) {
-        if (p == &muted || !thread_attach(stack_pointer))
-            return false;
-        p = ring_producer;
-    }
+    if (p->ring == NULL)
+        return false;
     if (p->reserved != p->published && is_abandoned(p, stack_pointer))
         settle_abandoned(p);
     if (p->reserved + words <= p->limit && !has_unsaid_drops(p))

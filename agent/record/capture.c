@@ -1,0 +1,153 @@
+#include "agent/record/capture.h"
+
+#include <stddef.h>
+
+#include "agent/record/capture_memory.h"
+#include "agent/record/capture_table.h"
+#include "agent/record/clock.h"
+#include "agent/record/hooks.h"
+#include "agent/record/record.h"
+
+#define PAGE 4096ull
+#define WORDS_OF(bytes) (((bytes) + sizeof(uint64_t) - 1) / sizeof(uint64_t))
+#define HOOKS_BEFORE_LOOKING 256u
+
+bool capture_is_on = true;
+uint32_t capture_text_limit = 64;
+
+_Static_assert(sizeof(struct capture_registers) == 256 && offsetof(struct capture_registers, xmm) == 128,
+               "as hook_stubs.S makes it");
+
+/* The call that a hook is run for. */
+struct event {
+    const void *function;
+    const void *call_site; /* of an entry */
+    uint64_t kind;
+    uint64_t stack_pointer;
+};
+
+/* Until plans can be waited for. */
+__attribute__((weak)) void thread_await_plans(uint64_t address)
+{
+    (void)address;
+}
+
+static COLD const struct capture_hook *find_after_waiting(uint64_t return_address)
+{
+    if (!capture_table_is_settled(return_address))
+        thread_await_plans(return_address);
+    return capture_table_find(return_address);
+}
+
+/* The stack is learned as it grows. On another stack than the thread's own that fails, and is not tried again
+ * for a while. */
+static COLD uint64_t learn_stack(struct producer *p, uint64_t stack_pointer)
+{
+    uint64_t base = p->ring->stack_base;
+    if (p->stack_end == 0) {
+        p->stack_end = base;
+        p->stack_low = base;
+    }
+    if (p->stack_patience != 0) {
+        p->stack_patience--;
+    } else {
+        uint64_t low = capture_stack_low(stack_pointer, p->stack_low, base);
+        if (low == p->stack_low)
+            p->stack_patience = HOOKS_BEFORE_LOOKING;
+        p->stack_low = low;
+    }
+    if (stack_pointer >= p->stack_low && stack_pointer < base)
+        return base;
+    /* The hook's frame lies right below, so that page at least is there. */
+    return ((stack_pointer - 1) | (PAGE - 1)) + 1;
+}
+
+static FORCE_INLINE uint64_t stack_end(struct producer *p, uint64_t stack_pointer)
+{
+    if (stack_pointer >= p->stack_low && stack_pointer < p->stack_end)
+        return p->stack_end;
+    return learn_stack(p, stack_pointer);
+}
+
+/* Records an event with its values, which are written into the ring at once: the most room that they may take
+ * is reserved, and given back but for what they take. */
+static void record(struct producer *p, const struct event *event, const struct capture_hook *hook,
+                   const struct capture_registers *registers)
+{
+    const uint64_t header = event->kind == RECORD_ENTRY ? RECORD_ENTRY_WORDS : RECORD_EXIT_WORDS;
+    const uint64_t most = header + RECORD_VALUES_WORDS + WORDS_OF(hook->room);
+    const struct capture_context context = {registers, stack_end(p, event->stack_pointer),
+                                            capture_text_limit};
+    if (UNLIKELY(p->reserved + most > p->limit || p->reserved != p->published)) {
+        if (!ring_make_room(most, event->stack_pointer))
+            return;
+    }
+    bool nested = p->reserved != p->published;
+    if (!nested)
+        p->hook = event->stack_pointer;
+    uint64_t position = arch_take(&p->reserved, most);
+    if (UNLIKELY(nested))
+        record_nested(p, position);
+    uint64_t *at = &p->words[position & (RING_WORDS - 1)];
+    at[1] = record_void_word(p->said_drops, most); /* until it is filled, should it never be */
+    uint64_t ticks = event->kind == RECORD_EXIT ? clock_ticks() : 0;
+
+    size_t size = capture_run(hook, &context, (uint8_t *)(at + header + RECORD_VALUES_WORDS));
+    /* Taken for abandoned by another stack of this thread: nobody reads this any more. */
+    if (UNLIKELY(__atomic_load_n(&p->published, __ATOMIC_RELAXED) > position))
+        return;
+    at[header] = record_values_word(size, WORDS_OF(size));
+    if (event->kind == RECORD_ENTRY) {
+        at[2] = record_call_site_word(event->call_site, event->stack_pointer);
+        ticks = clock_ticks(); /* the call begins now */
+    }
+    at[0] = ticks;
+    at[1] = record_event_word(event->function, event->stack_pointer, event->kind) | RECORD_HAS_VALUES;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    uint64_t next = position + header + RECORD_VALUES_WORDS + WORDS_OF(size);
+    if (UNLIKELY(!arch_replace(&p->reserved, position + most, next))) {
+        /* A handler has recorded something behind. */
+        at[header] = record_values_word(size, most - header - RECORD_VALUES_WORDS);
+        next = position + most;
+    }
+    if (!nested) /* else the interrupted hook publishes it with its own */
+        record_publish(p, position, next);
+}
+
+/* Records an event with its values; returns false when it has none. */
+static FORCE_INLINE bool capture(const struct event *event, const struct capture_registers *registers,
+                                 uint64_t return_address)
+{
+    if (UNLIKELY(ring_producer->ring == NULL))
+        ring_attach(event->stack_pointer);
+    struct producer *p = ring_producer;
+    if (UNLIKELY(p->ring == NULL || !capture_is_on))
+        return false;
+    const struct capture_hook *hook = capture_table_find(return_address);
+    if (UNLIKELY(hook == NULL)) {
+        if (capture_table_is_settled(return_address))
+            return false;
+        hook = find_after_waiting(return_address);
+    }
+    if (hook == NULL || hook->function != (uint64_t)(uintptr_t)event->function)
+        return false;
+    record(p, event, hook, registers);
+    return true;
+}
+
+void capture_enter(const void *function, const void *call_site, const struct capture_registers *registers,
+                   uint64_t return_address)
+{
+    struct event event = {function, call_site, RECORD_ENTRY, registers->general[CAPTURE_STACK_POINTER]};
+    if (!capture(&event, registers, return_address))
+        hooks_record_entry(function, call_site, event.stack_pointer);
+}
+
+void capture_exit(const void *function, const void *call_site, const struct capture_registers *registers,
+                  uint64_t return_address)
+{
+    (void)call_site;
+    struct event event = {function, NULL, RECORD_EXIT, registers->general[CAPTURE_STACK_POINTER]};
+    if (!capture(&event, registers, return_address))
+        hooks_record_exit(function, event.stack_pointer);
+}

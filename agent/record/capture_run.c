@@ -1,0 +1,309 @@
+#include "agent/record/capture_run.h"
+
+#include <stdbool.h>
+
+#include "agent/record/capture_float.h"
+#include "agent/record/capture_memory.h"
+#include "agent/record/compiler.h"
+#include "agent/record/unaligned.h"
+
+#define ENDS_AT_ZERO UINT64_MAX
+
+/* A program as it runs. */
+struct run {
+    const uint8_t *at;
+    uint8_t *out;
+    uint8_t *end; /* nothing is left from here on, so that there is room for the status of items to come */
+    const struct capture_hook *hook;
+    const struct capture_context *context;
+    bool unreadable; /* the present item loads what cannot be read */
+};
+
+static inline uint64_t low_bytes(uint64_t value, unsigned size)
+{
+    return size < 8 ? value & ((1ull << 8 * size) - 1) : value;
+}
+
+static inline uint64_t sign_extended(uint64_t value, unsigned size)
+{
+    unsigned unused = 64 - 8 * size;
+    return (uint64_t)((int64_t)(value << unused) >> unused);
+}
+
+static inline uint8_t next(struct run *r)
+{
+    return *r->at++;
+}
+
+static FORCE_INLINE uint64_t load(struct run *r, uint64_t address, unsigned size)
+{
+    uint64_t value = 0;
+    uint64_t stack_pointer = r->context->registers->general[CAPTURE_STACK_POINTER];
+    uint64_t place = address - stack_pointer, above = r->context->stack_end - stack_pointer;
+    if (place < above && above - place >= sizeof value)
+        return low_bytes(capture_read_word(address), size);
+    if (!r->unreadable && !capture_read(r->context, address, &value, size))
+        r->unreadable = true;
+    return value;
+}
+
+/* ---- expressions ---- */
+
+static inline uint64_t binary(enum capture_op op, uint64_t a, uint64_t b)
+{
+    switch (op) {
+    case OP_ADD:
+        return a + b;
+    case OP_SUBTRACT:
+        return a - b;
+    case OP_MULTIPLY:
+        return a * b;
+    case OP_AND:
+        return a & b;
+    case OP_OR:
+        return a | b;
+    case OP_XOR:
+        return a ^ b;
+    case OP_SHIFT_LEFT:
+        return a << (b & 63);
+    case OP_SHIFT_RIGHT:
+        return a >> (b & 63);
+    case OP_SHIFT_SIGNED:
+        return (uint64_t)((int64_t)a >> (b & 63));
+    case OP_EQUAL:
+        return a == b;
+    case OP_NOT_EQUAL:
+        return a != b;
+    case OP_LESS:
+        return (int64_t)a < (int64_t)b;
+    case OP_LESS_EQUAL:
+        return (int64_t)a <= (int64_t)b;
+    case OP_BELOW:
+        return a < b;
+    case OP_BELOW_EQUAL:
+        return a <= b;
+    default:
+        return capture_float2(op, a, b);
+    }
+}
+
+/* The value that an operation pushes; the program goes on behind what it takes. */
+static inline uint64_t pushed(struct run *r, enum capture_op op)
+{
+    const struct capture_registers *registers = r->context->registers;
+    const uint8_t *at = r->at;
+    switch (op) {
+    case OP_REGISTER:
+        r->at += 1;
+        return registers->general[at[0]];
+    case OP_XMM:
+        r->at += 1;
+        return registers->xmm[at[0]];
+    case OP_CONST8:
+        r->at += 1;
+        return (uint64_t)(int8_t)at[0];
+    case OP_CONST32:
+        r->at += 4;
+        return (uint64_t)(int32_t)get_u32(at);
+    case OP_CONST64:
+        r->at += 8;
+        return get_u64(at);
+    default:
+        r->at += 8;
+        return r->hook->load_bias + get_u64(at);
+    }
+}
+
+static inline uint64_t unary(struct run *r, enum capture_op op, uint64_t a)
+{
+    switch (op) {
+    case OP_LOAD:
+        return load(r, a, next(r));
+    case OP_ZERO:
+        return low_bytes(a, next(r));
+    case OP_SIGN:
+        return sign_extended(a, next(r));
+    case OP_NOT:
+        return ~a;
+    case OP_NEGATE:
+        return 0 - a;
+    default:
+        return capture_float1(op, a);
+    }
+}
+
+static uint64_t evaluate_all(struct run *r)
+{
+    uint64_t numbers[CAPTURE_DEPTH + 1];
+    uint64_t *top = numbers; /* numbers[0] is below the first */
+    unsigned size;
+    for (;;) {
+        enum capture_op op = (enum capture_op)next(r);
+        if (op == OP_END) {
+            return *top;
+        } else if (op <= OP_IMAGE) {
+            *++top = pushed(r, op);
+        } else if (op <= OP_NEGATE || op >= OP_F_TO_D) {
+            *top = unary(r, op, *top);
+        } else if (op == OP_SELECT) {
+            top -= 2;
+            *top = top[0] != 0 ? top[1] : top[2];
+        } else if (op == OP_INSERT) {
+            size = next(r);
+            top--;
+            *top = (top[0] & ~low_bytes(UINT64_MAX, size)) | low_bytes(top[1], size);
+        } else {
+            top--;
+            *top = binary(op, top[0], top[1]);
+        }
+    }
+}
+
+/* Most expressions are a register, or what lies at a place relative to one. */
+static FORCE_INLINE uint64_t evaluate(struct run *r)
+{
+    const uint8_t *at = r->at;
+    if (at[0] == OP_REGISTER) {
+        uint64_t value = r->context->registers->general[at[1]];
+        if (at[2] == OP_END) {
+            r->at += 3;
+            return value;
+        }
+        /* No expression that has begun ends before these bytes. */
+        if (at[2] == OP_CONST8 && at[4] == OP_ADD && at[5] == OP_LOAD && at[7] == OP_END) {
+            r->at += 8;
+            return load(r, value + (uint64_t)(int8_t)at[3], at[6]);
+        }
+    }
+    return evaluate_all(r);
+}
+
+/* ---- items ---- */
+
+static inline void leave_status(struct run *r, enum capture_status status)
+{
+    *r->out++ = (uint8_t)status;
+    r->end++;
+}
+
+static inline bool has_room(struct run *r, size_t size)
+{
+    return (size_t)(r->end - r->out) >= size;
+}
+
+static FORCE_INLINE void leave_value(struct run *r)
+{
+    unsigned size = next(r);
+    uint64_t first = evaluate(r);
+    uint64_t second = size > sizeof first ? evaluate(r) : 0;
+    if (UNLIKELY(r->unreadable || !has_room(r, size))) {
+        leave_status(r, r->unreadable ? CAPTURE_UNREADABLE : CAPTURE_NO_ROOM);
+        return;
+    }
+    leave_status(r, CAPTURE_OK);
+    put_u64(r->out, first);
+    if (size > sizeof first)
+        put_u64(r->out + sizeof first, second);
+    r->out += size;
+}
+
+static enum capture_status memory_to(struct run *r, uint64_t address, unsigned size, uint8_t *to)
+{
+    if (r->unreadable)
+        return CAPTURE_UNREADABLE;
+    if (address == 0)
+        return CAPTURE_NULL;
+    if (!has_room(r, size))
+        return CAPTURE_NO_ROOM;
+    return capture_read(r->context, address, to, size) ? CAPTURE_OK : CAPTURE_UNREADABLE;
+}
+
+static void leave_memory(struct run *r)
+{
+    unsigned size = get_u16(r->at);
+    r->at += sizeof(uint16_t);
+    uint64_t address = evaluate(r);
+    enum capture_status status = memory_to(r, address, size, r->out + 1);
+    leave_status(r, status);
+    if (status == CAPTURE_OK)
+        r->out += size;
+}
+
+/* The string at an address, of `length` bytes or, where that is ENDS_AT_ZERO, up to a zero; at most `most`.
+ */
+static enum capture_status text_to(struct run *r, uint64_t address, uint64_t length, size_t most, uint8_t *to,
+                                   size_t *got)
+{
+    if (r->unreadable)
+        return CAPTURE_UNREADABLE;
+    if (address == 0 && length != 0)
+        return CAPTURE_NULL;
+    if (length == ENDS_AT_ZERO) {
+        *got = capture_read_text(r->context, address, to, most + 1);
+        if (*got == CAPTURE_NOT_READABLE)
+            return CAPTURE_UNREADABLE;
+    } else {
+        *got = length < most ? length : most;
+        if (*got != 0 && !capture_read(r->context, address, to, *got))
+            return CAPTURE_UNREADABLE;
+        *got = length < most + 1 ? length : most + 1;
+    }
+    if (*got <= most)
+        return CAPTURE_OK;
+    *got = most;
+    return CAPTURE_CUT;
+}
+
+static void leave_text(struct run *r, bool has_length)
+{
+    uint64_t address = evaluate(r);
+    uint64_t length = has_length ? evaluate(r) : ENDS_AT_ZERO;
+    size_t most = r->context->text_limit, got = 0;
+    bool is_tight = !has_room(r, sizeof(uint16_t) + most);
+    if (has_length && length == ENDS_AT_ZERO)
+        length--; /* nonsense, and as long */
+    if (is_tight) {
+        most = has_room(r, sizeof(uint16_t)) ? (size_t)(r->end - r->out) - sizeof(uint16_t) : 0;
+        if (most == 0) {
+            leave_status(r, CAPTURE_NO_ROOM);
+            return;
+        }
+    }
+    enum capture_status status = text_to(r, address, length, most, r->out + 3, &got);
+    if (is_tight && status == CAPTURE_CUT)
+        status = CAPTURE_NO_ROOM;
+    leave_status(r, status);
+    if (status != CAPTURE_OK && status != CAPTURE_CUT)
+        return;
+    put_u16(r->out, (uint16_t)got);
+    r->out += sizeof(uint16_t) + got;
+}
+
+size_t capture_run(const struct capture_hook *hook, const struct capture_context *context, uint8_t *out)
+{
+    struct run r = {
+        .at = hook->program,
+        .out = out + sizeof hook->layout,
+        .end = out + CAPTURE_BYTES - hook->items,
+        .hook = hook,
+        .context = context,
+    };
+    put_u32(out, hook->layout);
+    for (unsigned i = 0; i < hook->items; i++) {
+        r.unreadable = false;
+        switch (next(&r)) {
+        case ITEM_VALUE:
+            leave_value(&r);
+            break;
+        case ITEM_MEMORY:
+            leave_memory(&r);
+            break;
+        case ITEM_TEXT:
+            leave_text(&r, false);
+            break;
+        default:
+            leave_text(&r, true);
+        }
+    }
+    return (size_t)(r.out - out);
+}
