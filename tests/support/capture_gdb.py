@@ -97,6 +97,7 @@ def watch(
         "set debuginfod enabled off",
         "set startup-with-shell off",
         "set confirm off",
+        "set breakpoint always-inserted on",
         "set print thread-events off",
         *(f"set environment {name}={environment[name]}" for name in wanted),
         f"source {SCRIPT}",

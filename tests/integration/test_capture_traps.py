@@ -1,0 +1,190 @@
+"""Where values have been got wrong before: what compilers do, and what their debug information says of it.
+
+Each trap is a source in tests/fixtures/capture_traps, compiled in all the ways that matter. Whatever is shown
+must be true; that something is unavailable is no error, except at gcc's -O0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.collector import Collector
+from tests.support.compile import compile_c, compile_cxx
+
+FOLDER = Path("tests/fixtures/capture_traps")
+ANY = object()
+"""A value that differs from run to run."""
+VOID = object()
+"""The result of a function that returns nothing."""
+
+BUILDS = [
+    ("gcc", "-O0"),
+    ("gcc", "-O1"),
+    ("gcc", "-O2"),
+    ("gcc", "-O3"),
+    ("clang", "-O0"),
+    ("clang", "-O1"),
+    ("clang", "-O2"),
+    ("clang", "-O3"),
+    ("gcc", "-O2", "-fstack-protector-strong", "-fno-plt"),
+    ("clang", "-O2", "-fstack-protector-strong", "-fno-plt"),
+    ("gcc", "-O2", "-flto"),
+    ("gcc", "-O2", "-fcf-protection"),
+    ("clang", "-O2", "-fcf-protection"),
+    ("gcc", "-O3", "-march=haswell"),
+    ("clang", "-O3", "-march=haswell"),
+]
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A call as it must be shown, or not be shown."""
+
+    function: str
+    arguments: dict[str, Any]
+    result: Any
+
+
+LONG_TEXT = "a text that is too long to be inside its object"
+
+TRAPS = {
+    "narrow.c": [
+        Expected("narrow", {"wide": 0x100000005, "other": -0x123456789}, 5 + 0x77),
+        Expected("bytes", {"wide": 0x1234567890}, 0x90 - 0x100),
+    ],
+    "variadic.c": [
+        Expected("sum", {"first": 2, "name": "two"}, 72),
+        Expected("mean", {"count": 2, "offset": 0.5}, 2.0),
+    ],
+    "cold.c": [
+        Expected("parts", {"value": 7, "why": "likely"}, 8),
+        Expected("parts", {"value": -7, "why": "unlikely"}, -15),
+    ],
+    "inlined.c": [
+        Expected("outer", {"b": 3, "a": 4}, 1418),
+        Expected("inner", {"a": 104, "b": 3}, 211),
+        Expected("inner", {"a": 211, "b": 1000}, 1422),
+        Expected("inner", {"a": 5, "b": 6}, 16),
+    ],
+    "tail.c": [
+        Expected("relay", {"value": 4}, VOID),
+        Expected("before", {"value": 40}, 43),
+        Expected("last", {"value": 41}, VOID),
+        Expected("last", {"value": 42}, VOID),
+        Expected("before", {"value": 5}, 8),
+        Expected("last", {"value": 6}, VOID),
+        Expected("last", {"value": 7}, VOID),
+    ],
+    "clones.c": [
+        Expected("both", {"value": 500}, 1024),
+        Expected("member", {"pair": ANY, "unused": 77, "added": 20}, 521),
+        Expected("constant", {"value": 500, "mode": 3}, 503),
+    ],
+    "guarded.c": [
+        Expected("guarded", {"text": "guard", "count": 9, "weight": 2.5}, ord("g") + 9),
+        Expected("returns_real", {"a": 1.5, "b": 4.0, "c": 0.25}, 2.5),
+    ],
+    "moved.c": [
+        Expected("shifted", {"given": {"values": [1, -2, 3, 4]}, "by": 10}, {"values": [11, 8, 13, 14]}),
+        Expected("scaled", {"given": {"x": 1.5, "y": -8.0}, "by": 0.5}, {"x": 0.75, "y": -8.5}),
+    ],
+    "dropped.cpp": [
+        Expected("after", {"used": 41}, 42),
+        Expected("between", {"first": 50, "unused": {"values": [0] * 8}, "last": 8}, 42),
+        Expected("dropped_value", {"used": 600}, 1200),
+    ],
+    "invisible.cpp": [
+        Expected("copied", {"value": {"low": 3, "high": 30}, "next": 4}, 34),
+        Expected("destroyed", {"value": {"low": 5}, "next": 6}, 11),
+        Expected("trivial", {"value": {"low": 7, "high": 70}, "next": 8}, 78),
+        Expected("made", {"value": 9}, {"low": 9, "high": 90}),
+    ],
+    "text.cpp": [
+        Expected("by_value", {"text": "short", "next": 4}, 5),
+        Expected("by_reference", {"text": "short", "other": LONG_TEXT}, 5),
+        Expected("viewed", {"text": "text", "letter": "x"}, 4),
+        Expected("returned", {"text": "this"}, "this and more"),
+    ],
+}
+Recorded = Callable[[tuple[str, ...], bool], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def recorded(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    """Gives the calls of all traps of a language, compiled one way; each program is run once."""
+    folder = tmp_path_factory.mktemp("traps")
+    runs: dict[tuple[tuple[str, ...], bool], list[dict[str, Any]]] = {}
+
+    def calls_of(build: tuple[str, ...], is_cxx: bool) -> list[dict[str, Any]]:
+        if (build, is_cxx) not in runs:
+            program = compiled(folder / f"program{len(runs)}", build, is_cxx=is_cxx)
+            pid, _ = collector.run(program, CALLTRACE_CAPTURE_ARGS="1")
+            runs[build, is_cxx] = collector.calls(pid)
+        return runs[build, is_cxx]
+
+    return calls_of
+
+
+def compiled(output: Path, build: tuple[str, ...], *, is_cxx: bool) -> Path:
+    """Compiles all traps of a language into one program."""
+    compiler, *flags = build
+    traps = [name for name in TRAPS if name.endswith(".cpp") == is_cxx]
+    sources = [FOLDER / name for name in [*traps, "main.cpp" if is_cxx else "main.c"]]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CC", compiler)
+        patch.setenv("CXX", {"gcc": "g++", "clang": "clang++"}[compiler])
+        compile_program = compile_cxx if is_cxx else compile_c
+        return compile_program(sources, output, (*flags, "-finstrument-functions"))
+
+
+def differences(expected: Expected, call: dict[str, Any]) -> tuple[int, list[str]]:
+    """Compares a call; returns how many values are right, and a line for each that is not true."""
+    right, wrong = 0, []
+    for row in call["arguments"] or ():
+        if "unavailable" in row or row["name"] not in expected.arguments:
+            continue
+        true = expected.arguments[row["name"]]
+        if true is not ANY and (row["value"] != true or type(row["value"]) is not type(true)):
+            wrong.append(f"{expected.function}: {row['name']} is shown as {row['value']}, is {true}")
+        else:
+            right += 1
+    row = call["return_value"]
+    if row is not None and "value" in row:
+        if expected.result is VOID or row["value"] != expected.result:
+            wrong.append(f"{expected.function}: returned {row['value']}, not {expected.result}")
+        else:
+            right += 1
+    return right, wrong
+
+
+def pairs(trap: str, calls: list[dict[str, Any]]) -> list[tuple[Expected, dict[str, Any]]]:
+    """Each expected call with the one that was recorded."""
+    expected = TRAPS[trap]
+    names = {call.function for call in expected}
+    found = [call for call in calls if re.sub(r"\(.*", "", call["function"]) in names]
+    assert [re.sub(r"\(.*", "", call["function"]) for call in found] == [call.function for call in expected]
+    return list(zip(expected, found, strict=True))
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=" ".join)
+@pytest.mark.parametrize("trap", TRAPS)
+def test_what_is_shown_is_true(recorded: Recorded, trap: str, build: tuple[str, ...]) -> None:
+    calls = recorded(build, trap.endswith(".cpp"))
+    compared = [differences(expected, call) for expected, call in pairs(trap, calls)]
+    assert [line for _, wrong in compared for line in wrong] == []
+    assert sum(right for right, _ in compared) > 0
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_all_is_shown_without_optimization(recorded: Recorded, trap: str) -> None:
+    for expected, call in pairs(trap, recorded(("gcc", "-O0"), trap.endswith(".cpp"))):
+        shown = {row["name"] for row in call["arguments"] if "value" in row}
+        assert shown >= set(expected.arguments)
+        assert (call["return_value"] is None) == (expected.result is VOID)
+        assert expected.result is VOID or "value" in call["return_value"]
