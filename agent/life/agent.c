@@ -17,6 +17,9 @@
 #include "agent/life/sys.h"
 #include "agent/life/text.h"
 #include "agent/life/thread.h"
+#include "agent/record/capture.h"
+#include "agent/record/capture_memory.h"
+#include "agent/record/capture_table.h"
 #include "agent/record/clock.h"
 #include "agent/ship/flusher.h"
 
@@ -83,6 +86,8 @@ static bool start(void)
         text_add(&t, "; this program runs untraced");
         return false;
     }
+    capture_text_limit = agent.config.string_limit;
+    capture_is_on = agent.config.capture[0] != 0;
     clock_choose();
     if (sys_call3(SYS_getrandom, (long)agent.session_id, sizeof agent.session_id, 0) !=
         sizeof agent.session_id) {
@@ -125,6 +130,8 @@ static void forget_parent(void)
     agent.finish = 0;
     agent.finished = 0;
     agent.here = NULL;
+    capture_table_forget();
+    capture_memory_forked();
     agent.state = AGENT_UNSTARTED;
     ring_producer = &thread_unattached;
     thread_creator_tid = 0; /* in this process nobody created its only thread */
@@ -148,6 +155,8 @@ bool agent_start(void)
     bool traced = start();
     if (traced)
         crash_watch();
+    else
+        capture_is_on = false;
     if (!traced || agent.config.debug)
         agent_say(agent.message);
     __atomic_store_n(&agent.state, traced ? AGENT_RUNNING : AGENT_OFF, __ATOMIC_RELEASE);
