@@ -8,7 +8,6 @@ What lies below the stack pointer at the hook is lost.
 
 from __future__ import annotations
 
-from calltrace_collector.capture import expression as ex
 from calltrace_collector.capture.entry_values import Values
 from calltrace_collector.capture.expression import Expression, Value
 from calltrace_collector.capture.instructions import Flow, Refusal

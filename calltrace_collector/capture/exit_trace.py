@@ -7,7 +7,8 @@ preserves, and memory as it is then. What is assumed:
   might, through a pointer to a local variable; then the program itself races.)
 - Other memory may be written by other threads at any time. So nothing counts that is loaded from there after
   the hook, but what never changes: constants, and pointers that the linker has filled in.
-- A base register leads to the frame if it is the stack pointer, or becomes it before `ret`.
+- A base register leads to the frame if it is the stack pointer, or becomes it before `ret`; rbp also if the
+  function begins with making it the frame pointer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 
 from calltrace_collector.capture import expression as ex
 from calltrace_collector.capture.expression import Expression, Value
+from calltrace_collector.capture.frame_pointer import keeps_frame_pointer
 from calltrace_collector.capture.instructions import Flow, Refusal, Step
 from calltrace_collector.capture.long_double import extended
 from calltrace_collector.capture.state import IMAGE, X87, Code, State
@@ -107,7 +109,7 @@ class ExitTrace:
         self._end = end
 
     def general(self, index: int, size: int) -> Expression | None:
-        """Returns the lowest `size` bytes (at most 8) of rax (index 0) or rdx (1); None: it cannot be told."""
+        """Returns the lowest `size` bytes of rax (index 0) or rdx (1); None: it cannot be told."""
         return _merged(self._end, lambda end: end.general(index, size))
 
     def xmm(self, index: int, half: int, size: int) -> Expression | None:
@@ -137,20 +139,25 @@ class ExitTrace:
         return first if all(end.hidden() == first for end in ends[1:]) else None
 
 
-def trace_exit(code: Code, return_offset: int) -> ExitTrace | Refusal:
+def trace_exit(code: Code, return_offset: int, function_offset: int | None = None) -> ExitTrace | Refusal:
     """Follows a function from the exit hook's return to its own.
 
     Args:
         code: the file's.
         return_offset: where the hook returns to, in the file's own numbering.
+        function_offset: where the function starts that the hook is called in; None: not known, then less
+            can be told of functions with a frame pointer.
 
     Returns:
         Refusal("unwinds") where the function does not return, but an exception leaves it.
     """
     general: list[Value] = [("reg", number) if number in _PRESERVED else None for number in range(16)]
     state = State(code, general, [None] * 32)
+    frames = {STACK_POINTER}
+    if function_offset is not None and keeps_frame_pointer(code, function_offset):
+        frames.add(FRAME_POINTER)
     try:
-        end = _follow(code, return_offset, state, {STACK_POINTER}, Budget())
+        end = _follow(code, return_offset, state, frames, Budget())
         if end is None:
             return Refusal("the function does not return")
         for leaf in _ends(end):
@@ -211,7 +218,7 @@ def _jump_target(name: str | None, after: int, step: Step) -> int:
     return after + step.target
 
 
-def _fork(  # noqa: PLR0913 - all that a way is made of
+def _fork(
     code: Code, after: int, step: Step, state: State, frames: set[Expression], budget: Budget
 ) -> Return | Fork | None:
     if step.target is None:

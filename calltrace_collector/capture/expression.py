@@ -29,6 +29,7 @@ __all__ = [
     "Value",
     "add",
     "binary",
+    "complement",
     "const",
     "floating",
     "image",
@@ -59,6 +60,10 @@ STACK: Expression = ("in", 7)
 """The stack pointer on entry: where the return address lies."""
 
 _LOW_BITS = {0xFF: 1, 0xFFFF: 2, 0xFFFFFFFF: 4}
+_COMMUTATIVE = frozenset(("*", "&", "|", "^", "==", "!="))
+_OF_SAME = {"&": None, "|": None, "^": 0, "!=": 0, "s<": 0, "u<": 0, "==": 1, "s<=": 1, "u<=": 1}
+"""What comes out where both operands are the same; None: that operand."""
+
 _OPPOSITE = {"==": "!=", "!=": "=="}
 
 
@@ -87,6 +92,9 @@ BINARY: dict[str, Callable[[int, int], int]] = {
     "u<=": lambda a, b: int(a <= b),
 }
 """What each binary operator does with two 64-bit numbers; the result is to be cut to 64 bits."""
+
+_LOW_FROM_LOW = frozenset("+-*&|^")
+"""Operators of whose result the lowest bytes come from the lowest bytes of the operands only."""
 
 _COMPARISONS = frozenset(("==", "!=", "s<", "s<=", "u<", "u<="))
 
@@ -117,6 +125,8 @@ def width(e: Expression) -> int:
         return 1
     if kind == "const":
         return (int(e[1]).bit_length() + 7) // 8
+    if kind == "&":
+        return min(width(e[1]), width(e[2]))
     return 4 if kind == "fp" and e[1].endswith(("_f", "_i32")) else 8
 
 
@@ -182,25 +192,33 @@ def zero(size: int, e: Value) -> Value:
     """Returns the lowest `size` bytes (1, 2, 4; 8: e itself), zero-extended."""
     if e is None or size >= 8:
         return e
-    kind = e[0]
-    if kind == "const":
+    if e[0] == "const":
         return ("const", e[1] & ((1 << 8 * size) - 1))
-    if kind == "insert":
-        if size <= e[1]:
-            return zero(size, e[3])
-        if e[2] is UNKNOWN:
-            return e
-    if width(e) <= size:
-        return e
+    if e[0] == "insert" and (size <= e[1] or e[2] is UNKNOWN):
+        return zero(size, e[3]) if size <= e[1] else e
+    return e if width(e) <= size else _zero_of_wider(size, e)
+
+
+def _zero_of_wider(size: int, e: Expression) -> Value:
+    kind = e[0]
     if kind == "zero" or (kind == "sign" and e[1] >= size):
         return zero(size, e[2])
     if kind == "load":
         return ("load", e[1], size)
     if kind == "|" and e[2][0] == "<<" and e[2][2][0] == "const" and e[2][2][1] >= 8 * size:
         return zero(size, e[1])
-    if kind == "+" and e[1][0] in ("zero", "sign") and e[1][1] >= size and e[2][0] == "const":
-        return zero(size, offset_by(e[1][2], e[2][1]))
-    return ("zero", size, e)
+    return ("zero", size, _without_upper(size, e))
+
+
+def _without_upper(size: int, e: Expression) -> Expression:
+    """Drops extensions of operands that the lowest bytes of the result do not depend on."""
+    if e[0] not in _LOW_FROM_LOW:
+        return e
+    a, b = truncated(size, e[1]), truncated(size, e[2])
+    if a is None or b is None or (a is e[1] and b is e[2]):
+        return e
+    result = binary(e[0], a, b)
+    return e if result is None else result
 
 
 def sign(size: int, e: Value) -> Value:
@@ -210,18 +228,13 @@ def sign(size: int, e: Value) -> Value:
     kind = e[0]
     if kind == "const":
         return const(signed(e[1], size))
-    if kind == "insert":
-        if size <= e[1]:
-            return sign(size, e[3])
-        if e[2] is UNKNOWN:
-            return e
+    if kind == "insert" and (size <= e[1] or e[2] is UNKNOWN):
+        return sign(size, e[3]) if size <= e[1] else e
     if width(e) < size or (kind == "sign" and e[1] <= size):
         return e
     if kind in ("zero", "sign") and e[1] >= size:
         return sign(size, e[2])
-    if kind == "load" and e[2] > size:
-        return ("sign", size, ("load", e[1], size))
-    return ("sign", size, e)
+    return ("sign", size, ("load", e[1], size) if kind == "load" else e)
 
 
 def insert(size: int, a: Value, b: Value) -> Value:
@@ -309,26 +322,25 @@ def binary(operator: str, a: Value, b: Value) -> Value:
     if operator == "-":
         return subtract(a, b)
     if a is None or b is None:
-        # Only bits of the other are left where one of them is 0.
+        # Whatever the other is, 0 comes out.
         return ZERO if operator in ("&", "*") and ZERO in (a, b) else None
     if not _usable(a, b):
         return None
-    if a[0] == "const":
-        if b[0] == "const":
-            return const(BINARY[operator](a[1], b[1]))
-        if operator in ("*", "&", "|", "^", "==", "!="):
-            a, b = b, a
-    if b[0] == "const":
-        return _with_constant(operator, a, b)
-    if operator in ("==", "!=") and split(a)[0] == split(b)[0]:
-        return const(BINARY[operator](split(a)[1], split(b)[1]))
-    if a == b:
-        if operator in ("&", "|"):
-            return a
-        if operator in ("^", "!=", "s<", "u<"):
-            return ZERO
-        if operator in ("==", "s<=", "u<="):
-            return const(1)
+    if a[0] == "const" and operator in _COMMUTATIVE:
+        a, b = b, a
+    if b[0] != "const":
+        return _of_two(operator, a, b)
+    return _with_constant(operator, a, b) if a[0] != "const" else const(BINARY[operator](a[1], b[1]))
+
+
+def _of_two(operator: str, a: Expression, b: Expression) -> Value:
+    if a == b and operator in _OF_SAME:
+        same = _OF_SAME[operator]
+        return a if same is None else const(same)
+    if operator in ("==", "!="):
+        (base_a, distance_a), (base_b, distance_b) = split(a), split(b)
+        if base_a == base_b:
+            return const(BINARY[operator](distance_a, distance_b))
     return (operator, a, b)
 
 

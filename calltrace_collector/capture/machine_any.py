@@ -19,7 +19,7 @@ from iced_x86 import (
 
 from calltrace_collector.capture import expression as ex
 from calltrace_collector.capture.expression import Value
-from calltrace_collector.capture.machine_operands import GENERAL, XMM, YMM, Effect
+from calltrace_collector.capture.machine_operands import GENERAL, OTHER_SEGMENTS, XMM, YMM, Effect
 from calltrace_collector.capture.machine_x87 import STACK_REGISTERS
 from calltrace_collector.capture.state import State
 
@@ -91,9 +91,9 @@ def _touches_x87(instruction: Instruction, used: set[int]) -> bool:
 def _lost_range(used: UsedMemory, instruction: Instruction) -> tuple[Callable[[State], Value], int]:
     """Returns what computes the start of memory that an instruction writes, and its size (0: not known)."""
     size = int(MemorySizeExt.size(used.memory_size))
-    base, index = GENERAL.get(used.base), GENERAL.get(used.index)
-    plain = used.segment not in (Register.FS, Register.GS) and used.index == Register.NONE
-    if not plain or instruction.is_ip_rel_memory_operand or base is None or base[1] != 8 or index is not None:
+    base = GENERAL.get(used.base)
+    plain = used.segment not in OTHER_SEGMENTS and used.index == Register.NONE
+    if not plain or instruction.is_ip_rel_memory_operand or base is None or base[1] != 8:
         return lambda _state: None, 0
     number, displacement = base[0], ex.signed(used.displacement)
     return lambda state: ex.add(state.general[number], ex.const(displacement)), size

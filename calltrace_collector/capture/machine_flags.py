@@ -24,16 +24,21 @@ CC = ConditionCode
 
 Builder = Callable[[Instruction], Effect]
 
-_SUB = {
+_SUB: dict[int, tuple[str, int]] = {
     CC.B: ("u<", 0),
     CC.BE: ("u<=", 0),
     CC.A: ("u<", 1),
     CC.AE: ("u<=", 1),
     CC.E: ("==", 0),
     CC.NE: ("!=", 0),
+    CC.L: ("s<", 0),
+    CC.LE: ("s<=", 0),
+    CC.G: ("s<", 1),
+    CC.GE: ("s<=", 1),
 }
-_SUB_SIGNED = {CC.L: ("s<", 0), CC.LE: ("s<=", 0), CC.G: ("s<", 1), CC.GE: ("s<=", 1)}
-_LOGIC_SIGNED = {CC.L: "s<", CC.LE: "s<=", CC.G: "s<=", CC.GE: "s<"}
+"""Of a difference: the comparison, and whether of b with a."""
+
+_LOGIC_SIGNED: dict[int, str] = {CC.L: "s<", CC.LE: "s<=", CC.G: "s<=", CC.GE: "s<"}
 
 
 def condition(state: State, code: int) -> Value:
@@ -41,19 +46,24 @@ def condition(state: State, code: int) -> Value:
     flags = state.flags
     if flags is None:
         return None
-    kind, a, _, size = flags
+    kind, a, _, _ = flags
     if kind == "carry":
         return _of_carry(a, code)
     if kind == "sub":
         return _of_difference(flags, code)
+    return _of_result(flags, code)
+
+
+def _of_result(flags: Flags, code: int) -> Value:
+    kind, result, before, size = flags
     if code in (CC.E, CC.NE):
-        return ex.binary("==" if code == CC.E else "!=", a, ex.ZERO)
+        return ex.binary("==" if code == CC.E else "!=", result, ex.ZERO)
     if code in (CC.S, CC.NS):
-        return _sign(a, size, code)
+        return _sign(result, size, code)
     if kind == "logic":
-        return _of_logic(a, size, code)
+        return _of_logic(result, size, code)
     if kind == "add" and code in (CC.B, CC.AE):
-        return _negated_if(code == CC.AE, ex.binary("u<", a, flags[2]))
+        return _negated_if(code == CC.AE, ex.binary("u<", result, before))
     return None
 
 
@@ -80,10 +90,8 @@ def _of_difference(flags: Flags, code: int) -> Value:
     _, a, b, size = flags
     if code in _SUB:
         operator, swapped = _SUB[code]
-        return ex.binary(operator, b, a) if swapped else ex.binary(operator, a, b)
-    if code in _SUB_SIGNED:
-        operator, swapped = _SUB_SIGNED[code]
-        a, b = ex.sign(size, a), ex.sign(size, b)
+        if operator.startswith("s"):
+            a, b = ex.sign(size, a), ex.sign(size, b)
         return ex.binary(operator, b, a) if swapped else ex.binary(operator, a, b)
     if code in (CC.S, CC.NS):
         return _sign(ex.subtract(a, b), size, code)

@@ -67,7 +67,7 @@ def _pop(instruction: Instruction) -> Effect:
 
 
 def _leave(instruction: Instruction) -> Effect:
-    if instruction.stack_pointer_increment != 0 and instruction.stack_pointer_increment != 8:
+    if instruction.stack_pointer_increment not in (0, 8):
         raise NotModelledError
 
     def effect(state: State) -> None:

@@ -44,7 +44,9 @@ XMM: dict[int, int] = {getattr(Register, f"XMM{n}"): 2 * n for n in range(16)}
 YMM: dict[int, int] = {getattr(Register, f"YMM{n}"): 2 * n for n in range(16)}
 """The same of registers of which but the lowest 16 bytes are followed."""
 
-_IMMEDIATES = frozenset(
+OTHER_SEGMENTS: frozenset[int] = frozenset((Register.FS, Register.GS))
+_RIP: int = Register.RIP
+_IMMEDIATES: frozenset[int] = frozenset(
     (
         OpKind.IMMEDIATE8,
         OpKind.IMMEDIATE16,
@@ -84,7 +86,7 @@ def memory_size(instruction: Instruction) -> int:
 
 def memory_address(instruction: Instruction) -> Read:
     """Returns what computes the memory operand's address; None for one relative to fs or gs."""
-    if instruction.memory_segment in (Register.FS, Register.GS):
+    if instruction.memory_segment in OTHER_SEGMENTS:
         return _unknown
     return effective_address(instruction)
 
@@ -97,7 +99,7 @@ def effective_address(instruction: Instruction) -> Read:
     """Returns what computes the memory operand's address, without its segment's."""
     displacement = ex.signed(instruction.memory_displacement)
     if instruction.is_ip_rel_memory_operand:
-        if instruction.memory_base != Register.RIP:
+        if instruction.memory_base != _RIP:
             return _unknown
         distance = displacement - instruction.next_ip
         return lambda state: ("image", state.next + distance)
@@ -114,7 +116,7 @@ def effective_address(instruction: Instruction) -> Read:
 
 
 def _address_register(register: int) -> int:
-    """Returns a register's DWARF number, -1 for none; addresses of 32 bits and vectors of them are refused."""
+    """Returns a register's DWARF number, -1 for none; those of 32 bits and vectors are refused."""
     if register == Register.NONE:
         return -1
     number, size, _ = GENERAL.get(register, (0, 0, False))

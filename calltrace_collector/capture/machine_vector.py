@@ -1,4 +1,4 @@
-"""Moves between xmm registers and memory, and what shuffles or combines their bits (SSE, and AVX of 128 bits).
+"""Moves between xmm registers and memory, and what combines their bits (SSE, and AVX of 128 bits).
 
 A register is two halves of 8 bytes; of one that AVX widens only these are followed.
 """
@@ -250,6 +250,11 @@ def _interleaved_low(a: Halves, b: Halves) -> Halves:
     return pair(a0, b0), pair(a1, b1)
 
 
+def _keep_all(_instruction: Instruction) -> Effect:
+    """Of vzeroupper: what it changes is not followed."""
+    return lambda _state: None
+
+
 _EXCLUSIVE_OR = _constant(0, _logic("^"))
 _NOT_AND = combined(_not_and)
 _LOW_HALVES = combined(lambda a, b: (a[0], b[0]))
@@ -279,8 +284,6 @@ _BUILDERS: dict[str, Builder] = {
 }
 
 BUILDERS: dict[int, Builder] = {
-    getattr(Mnemonic, prefix + name): build
-    for name, build in _BUILDERS.items()
-    for prefix in ("", "V")
-    if hasattr(Mnemonic, prefix + name)
+    getattr(Mnemonic, prefix + name): build for name, build in _BUILDERS.items() for prefix in ("", "V")
 }
+BUILDERS[Mnemonic.VZEROUPPER] = _keep_all

@@ -147,7 +147,7 @@ def stack_range(base: Expression) -> tuple[int, int] | None:
     return None
 
 
-def _may_overlap(  # noqa: PLR0913 - two ranges are six numbers
+def _may_overlap(
     base_a: Expression, offset_a: int, size_a: int, base_b: Expression, offset_b: int, size_b: int
 ) -> bool:
     if base_a == base_b:

@@ -24,7 +24,7 @@ class Code(Protocol):
         """Returns at most so many bytes of code; b"" where there is none."""
 
     def target_name(self, address: int) -> str | None:
-        """Returns the function that a call or jump to the address leads to: by symbol, or that of a PLT stub."""
+        """Returns the function that starts at the address, by symbol, or that a PLT stub there leads to."""
 
     def got_name(self, address: int) -> str | None:
         """Returns what the pointer at the address is bound to, if it is one that the linker fills in."""

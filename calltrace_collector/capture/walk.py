@@ -59,7 +59,7 @@ class Budget:
 
 
 def until_branch(code: Code, address: int, state: State, budget: Budget) -> Iterator[tuple[int, Step]]:
-    """Follows code, changing the state; gives the steps that are more than effects, and goes on behind them."""
+    """Follows code on from an address, changing the state; gives each step, its effect done."""
     for after, step in steps(code, address):
         budget.steps -= 1
         if budget.steps < 0:
