@@ -1,4 +1,4 @@
-"""The calls of a chunk as columns, and what was captured of them."""
+"""The calls of a chunk, as columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from calltrace_collector.core.native import Bytes, check, ffi, lib
 
-__all__ = ["CHUNK_ROWS", "Rows", "Values", "decode_chunk", "decode_values"]
+__all__ = ["CHUNK_ROWS", "Rows", "decode_chunk", "decode_rows", "pointer"]
 
 CHUNK_ROWS: int = lib.CT_CHUNK_ROWS
 """The most rows that a chunk has."""
@@ -57,79 +57,13 @@ def decode_chunk(columns: Bytes, *, rows: int, late_rows: int, first_call: int, 
     Raises:
         ProtocolError: the columns are malformed, or not those of such a chunk.
     """
-    return _decode(columns, rows, late_rows, first_call, base_call, ffi.NULL)
+    return decode_rows(columns, rows, late_rows, first_call, base_call, ffi.NULL)
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
-    """What was captured of the calls of a chunk; all arrays are as long as its rows.
-
-    Attributes:
-        call: the rows' calls, ascending.
-        captured: the bytes in which all values lie.
-        arguments_start: where in them the values captured at a row's entry begin.
-        arguments_size: how many bytes they are; 0: none, or it was entered during an earlier chunk.
-        returned_start: where those captured at its end begin.
-        returned_size: how many bytes they are; 0: none, or it has not ended during this chunk.
-    """
-
-    call: npt.NDArray[np.uint64]
-    captured: bytes
-    arguments_start: npt.NDArray[np.uint32]
-    arguments_size: npt.NDArray[np.uint32]
-    returned_start: npt.NDArray[np.uint32]
-    returned_size: npt.NDArray[np.uint32]
-
-    def arguments(self, calls: npt.NDArray[np.uint64]) -> list[bytes]:
-        """Returns what was captured when calls were entered: EventBatch.values of these events."""
-        return self._of(calls, self.arguments_start, self.arguments_size)
-
-    def returned(self, calls: npt.NDArray[np.uint64]) -> list[bytes]:
-        """Returns what was captured when calls returned, in the same way."""
-        return self._of(calls, self.returned_start, self.returned_size)
-
-    def _of(
-        self, calls: npt.NDArray[np.uint64], starts: npt.NDArray[np.uint32], sizes: npt.NDArray[np.uint32]
-    ) -> list[bytes]:
-        rows = np.minimum(np.searchsorted(self.call, calls), len(self.call) - 1)
-        is_there = self.call[rows] == calls
-        its_starts, its_sizes = starts[rows], np.where(is_there, sizes[rows], 0)
-        places = zip(its_starts.tolist(), (its_starts + its_sizes).tolist(), strict=True)
-        return [self.captured[start:end] for start, end in places]
-
-
-def decode_values(
-    captured: bytes, columns: Bytes, *, rows: int, late_rows: int, first_call: int, base_call: int
-) -> Values:
-    """Decodes a chunk's values.
-
-    Args:
-        captured: the bytes of Chunk.values, uncompressed. They are not trusted.
-        columns: this and the others are those of decode_chunk.
-        rows: see `columns`.
-        late_rows: see `columns`.
-        first_call: see `columns`.
-        base_call: see `columns`.
-
-    Raises:
-        ProtocolError: the columns or values are malformed, or not those of such a chunk.
-    """
-    size = min(rows, CHUNK_ROWS)
-    entry, end = np.empty(size, np.uint32), np.empty(size, np.uint32)
-    events = ffi.new("struct ct_row_events *")
-    events.entry, events.end = _pointer("uint32_t *", entry), _pointer("uint32_t *", end)
-    call = _decode(columns, rows, late_rows, first_call, base_call, events).call
-
-    # The last place is that of CT_NO_EVENT: without values.
-    starts, sizes = np.zeros(2 * size + 1, np.uint32), np.zeros(2 * size + 1, np.uint32)
-    outs = (_pointer("uint32_t *", starts), _pointer("uint32_t *", sizes))
-    status = lib.ct_values_decode(ffi.from_buffer(captured), len(captured), 2 * size, *outs)
-    check(status, f"values of a chunk of {rows} calls")
-    entry[entry == lib.CT_NO_EVENT] = end[end == lib.CT_NO_EVENT] = 2 * size
-    return Values(call, captured, starts[entry], sizes[entry], starts[end], sizes[end])
-
-
-def _decode(columns: Bytes, rows: int, late_rows: int, first_call: int, base_call: int, events: Any) -> Rows:
+def decode_rows(
+    columns: Bytes, rows: int, late_rows: int, first_call: int, base_call: int, events: Any
+) -> Rows:
+    """Does what decode_chunk does; `events` is a struct ct_row_events * to fill, or NULL."""
     chunk = ffi.new("struct ct_chunk *")
     chunk.rows, chunk.late_rows = rows, late_rows
     chunk.first_call, chunk.base_call = first_call, base_call
@@ -146,7 +80,7 @@ def _decode(columns: Bytes, rows: int, late_rows: int, first_call: int, base_cal
     )
     out = ffi.new("struct ct_rows *")
     for name, kind in _COLUMNS:
-        setattr(out, name, _pointer(kind, getattr(decoded, name)))
+        setattr(out, name, pointer(kind, getattr(decoded, name)))
     check(
         lib.ct_chunk_decode(chunk, ffi.from_buffer(columns), len(columns), out, events),
         f"chunk of {rows} calls",
@@ -166,6 +100,7 @@ _COLUMNS = (
 )
 
 
-def _pointer(kind: str, array: npt.NDArray[Any]) -> Any:
+def pointer(kind: str, array: npt.NDArray[Any]) -> Any:
+    """Returns a pointer of that type to an array's elements."""
     # Valid for as long as the array is.
     return ffi.cast(kind, ffi.from_buffer(array))

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from calltrace_collector.core.chunk import Chunk, chunk_of
 from calltrace_collector.core.native import Bytes, check, ffi, lib
 from calltrace_collector.core.records import FRAME, LOSS, SITE, STACK
 from calltrace_collector.core.rows import CHUNK_ROWS
 
-__all__ = ["Chunk", "Limits", "ThreadState", "Trace"]
+__all__ = ["Limits", "ThreadState", "Trace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,39 +76,6 @@ class ThreadState:
     changed_from: int
     next_chunk: int
     is_dirty: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Calls of a thread, encoded. See struct ct_chunk in core.cdef.h.
-
-    Attributes:
-        columns: the calls, encoded but not compressed; see decode_chunk.
-        function: numbers of the functions among the completed rows,
-        function_calls: and how many rows each has,
-        function_max_ticks: and the longest duration among these.
-        values: what was captured of the calls, encoded but not compressed; see decode_values. b"": nothing.
-    """
-
-    thread: int
-    number: int
-    rows: int
-    late_rows: int
-    open_rows: int
-    is_final: bool
-    min_depth: int
-    max_depth: int
-    first_call: int
-    late_first_call: int
-    late_last_call: int
-    base_call: int
-    start_ticks: int
-    end_ticks: int
-    columns: bytes
-    function: npt.NDArray[np.uint32]
-    function_calls: npt.NDArray[np.uint32]
-    function_max_ticks: npt.NDArray[np.uint64]
-    values: bytes
 
 
 class Trace:
@@ -264,7 +232,7 @@ class Trace:
         """Takes and yields the exported chunks, oldest first."""
         chunk = ffi.new("struct ct_chunk *")
         while lib.ct_trace_first_chunk(self._handle, chunk):
-            taken = _chunk(chunk)
+            taken = chunk_of(chunk)
             lib.ct_trace_drop_chunk(self._handle)
             yield taken
 
@@ -292,35 +260,6 @@ def _thread_state(state: Any) -> ThreadState:
     values = {name: getattr(state, name) for name in _STATE_FIELDS}
     values["is_dirty"] = bool(state.is_dirty)
     return ThreadState(**values)
-
-
-def _chunk(chunk: Any) -> Chunk:
-    functions = chunk.functions
-    return Chunk(
-        thread=chunk.thread,
-        number=chunk.number,
-        rows=chunk.rows,
-        late_rows=chunk.late_rows,
-        open_rows=chunk.open_rows,
-        is_final=bool(chunk.is_final),
-        min_depth=chunk.min_depth,
-        max_depth=chunk.max_depth,
-        first_call=chunk.first_call,
-        late_first_call=chunk.late_first_call,
-        late_last_call=chunk.late_last_call,
-        base_call=chunk.base_call,
-        start_ticks=chunk.start_ticks,
-        end_ticks=chunk.end_ticks,
-        columns=bytes(ffi.buffer(chunk.columns, chunk.columns_size)),
-        function=_copy(chunk.function, functions, np.uint32),
-        function_calls=_copy(chunk.function_calls, functions, np.uint32),
-        function_max_ticks=_copy(chunk.function_max_ticks, functions, np.uint64),
-        values=bytes(ffi.buffer(chunk.values, chunk.values_size)),
-    )
-
-
-def _copy(start: Any, count: int, kind: Any) -> npt.NDArray[Any]:
-    return np.frombuffer(ffi.buffer(start, count * np.dtype(kind).itemsize), kind).copy()
 
 
 def _pointer(kind: str, array: npt.NDArray[np.void]) -> Any:

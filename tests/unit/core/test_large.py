@@ -9,7 +9,8 @@ import pytest
 from calltrace_collector.core import CHUNK_ROWS, SITE, Chunk, Limits, Trace, decode_profile
 from calltrace_collector.core.twin import ABANDONED, OPEN, RETURNED
 from calltrace_collector.wire._pb.calltrace.v1.events_pb2 import EventBatch, Mark, Site
-from tests.unit.core.world import Action, World, decode
+from tests.unit.core.comparison import decode
+from tests.unit.core.world import Action, World
 
 DEPTH = 1_000_000
 STEP = 65_536

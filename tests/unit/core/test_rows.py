@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from calltrace_collector.core import CHUNK_ROWS, Chunk, Limits, Rows, decode_chunk
 from calltrace_collector.core.twin import LOST, OPEN
 from calltrace_collector.errors import ProtocolError
-from tests.unit.core.world import World, decode, table
+from tests.unit.core.comparison import decode, table
+from tests.unit.core.world import World
 
 
 def sample_chunks() -> list[Chunk]:

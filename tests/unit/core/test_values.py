@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from calltrace_collector.core import Chunk, Limits, Trace, decode_values
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.wire._pb.calltrace.v1.events_pb2 import EventBatch, Site
+from tests.unit.core.comparison import decode, values_of
 from tests.unit.core.test_wire import DT, OP, SITES, packed, tag, varint
-from tests.unit.core.world import World, decode, values_of
+from tests.unit.core.world import World
 
 VALUES = b"aaaa" + b"bbbbbbb"
 SIZES = packed(11, [4, 0, 7])
