@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from tests.capture.builds import Build
-from tests.capture.runs import COMPILERS, LEVELS, Oracle, with_options
+from tests.capture.runs import COMPILERS, LEVELS, Oracle, by_collector, with_options
 from tests.capture.scoreboard import Scoreboard
 from tests.support.collector import Collector
 
@@ -36,7 +36,7 @@ def main() -> int:
     board = Scoreboard()
     settings = [(c, level) for c in arguments.compiler or COMPILERS for level in arguments.level or LEVELS]
     with Collector() as collector:
-        oracle = Oracle(collector, board)
+        oracle = Oracle(by_collector(collector), board)
         for seed in range(arguments.first, arguments.first + arguments.seeds):
             random = Random(seed)
             for language in arguments.language or ("c", "cxx"):

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+from calltrace_collector.model.capture import Plan
 from tests.capture.builds import Build, ReferenceBuild, TracedBuild
+from tests.capture.probe import Probe, shown_of
 from tests.capture.programs import write_program
 from tests.capture.scoreboard import Scoreboard, Shown
-from tests.capture.truth import read_truth
+from tests.capture.truth import Call, read_truth
 from tests.support.collector import Collector
 
-__all__ = ["COMPILERS", "LEVELS", "OPTIONS", "Oracle"]
+__all__ = ["COMPILERS", "LEVELS", "OPTIONS", "Oracle", "by_collector", "by_probe", "with_options"]
 
 COMPILERS = ("gcc", "clang")
 LEVELS = ("-O0", "-O1", "-O2", "-O3")
+Tracer = Callable[[Path, list[Call]], tuple[list[Shown], str]]
+"""Gives what is shown of a program's calls, and what the program printed; takes the true calls."""
+
 WAIT_S = "100"
 """How long a program may wait for the plans of its functions."""
 
@@ -40,12 +46,12 @@ class Oracle:
     """Programs of one seed after the other, compared with what a collector shows of them.
 
     Args:
-        collector: one that runs.
+        trace: runs a program, and tells what is shown of its calls.
         board: where verdicts are counted.
     """
 
-    def __init__(self, collector: Collector, board: Scoreboard) -> None:
-        self._collector = collector
+    def __init__(self, trace: Tracer, board: Scoreboard) -> None:
+        self._trace = trace
         self._board = board
 
     def check(
@@ -66,17 +72,34 @@ class Oracle:
             truth = read_truth(ReferenceBuild(program, folder).log())
             for build in builds:
                 traced = TracedBuild(program, folder, build)
-                shown, objects = self._trace(traced.path)
+                shown, output = self._trace(traced.path, truth)
                 setting = f"{'C++' if cxx else 'C'} {build}"
-                self._board.add_program(setting, program.functions, truth, shown, objects)
+                self._board.add_program(setting, program.functions, truth, shown, objects_of(output))
 
-    def _trace(self, program: Path) -> tuple[list[Shown], dict[str, int]]:
-        pid, output = self._collector.run(program, CALLTRACE_CAPTURE_ARGS="1", CALLTRACE_CAPTURE_WAIT=WAIT_S)
+
+def by_collector(collector: Collector) -> Tracer:
+    """Traces the way a user does."""
+
+    def trace(program: Path, _truth: list[Call]) -> tuple[list[Shown], str]:
+        pid, output = collector.run(program, CALLTRACE_CAPTURE_ARGS="1", CALLTRACE_CAPTURE_WAIT=WAIT_S)
         shown = [
-            Shown(call["function"], call["arguments"], call["return_value"])
-            for call in self._collector.calls(pid)
+            Shown(call["function"], call["arguments"], call["return_value"]) for call in collector.calls(pid)
         ]
-        return shown, objects_of(output)
+        return shown, output
+
+    return trace
+
+
+def by_probe(probe: Probe, make_plan: Callable[[Path], Plan]) -> Tracer:
+    """Traces with the interpreter alone."""
+
+    def trace(program: Path, truth: list[Call]) -> tuple[list[Shown], str]:
+        plan = make_plan(program)
+        events, output = probe.run(program, plan)
+        names = {address: name for name, address in objects_of(output).items()}
+        return shown_of(truth, events, plan, names.get), output
+
+    return trace
 
 
 def objects_of(output: str) -> dict[str, int]:
