@@ -214,7 +214,7 @@ class IngestSession:
         self._threads.take_stacks()
         for chunk in export_chunks(self._trace):
             self._chunks.append(chunk)
-            self._pending_bytes += len(chunk.columns)
+            self._pending_bytes += len(chunk.columns) + len(chunk.values)
         self._take_sites()
 
     def _take_sites(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 from calltrace_collector import wire
 from calltrace_collector.model.capture import Plan
@@ -86,8 +87,15 @@ class Script:
     def goodbye(self) -> bytes:
         return self._message(goodbye=wire.Goodbye(exit_code=0, clock=wire.Clock(ticks=3000)))
 
-    def batch(self, *ops: int, new_sites: int = 0, thread: int = 0, function: int = FUNCTION) -> bytes:
-        """A batch whose events are 10 ticks apart."""
+    def batch(
+        self,
+        *ops: int,
+        new_sites: int = 0,
+        thread: int = 0,
+        function: int = FUNCTION,
+        values: Sequence[bytes] = (),
+    ) -> bytes:
+        """A batch whose events are 10 ticks apart; `values` are those captured at each of them."""
         sites = [
             wire.Site(function_address=function + 16 * i, call_site_address=CALL_SITE, frame_delta_bytes=32)
             for i in range(new_sites)
@@ -104,6 +112,8 @@ class Script:
             sites=sites,
             dt=[10] * len(ops),
             op=ops,
+            value_sizes=[len(value) for value in values],
+            values=b"".join(values),
         )
         return self._message(batch=batch)
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from calltrace_collector import wire
 from calltrace_collector.errors import ProtocolError
@@ -39,6 +41,27 @@ def test_messages_become_one_commit() -> None:
     assert [chunk.rows for chunk in commit.chunks] == [2]
     assert [(progress.calls, progress.depth) for progress in commit.progress] == [(2, 0)]
     assert taking.take_commit() is None
+
+
+def test_captured_values_are_committed() -> None:
+    script, taking = Script(), session()
+    for message in (script.thread(), script.batch(1, 0, 1, new_sites=1, values=[b"entry", b"exit!!", b""])):
+        taking.receive(message)
+    (chunk,) = commit_of(taking).chunks
+    assert zstandard.decompress(chunk.values) == b"\1\0\5entry\0\6exit!!"
+    taking.receive(script.batch(0))
+    (late,) = commit_of(taking).chunks
+    assert late.number == chunk.number
+    assert late.values == chunk.values
+
+
+def test_captured_values_count_as_waiting() -> None:
+    """So that a program that captures more than the database takes is made to wait."""
+    script, taking = Script(), session()
+    values = [random.Random(at).randbytes(4096) for at in range(1200)]
+    for message in (script.thread(), script.batch(*[1, 0] * 600, new_sites=1, values=values)):
+        taking.receive(message)
+    assert 4 << 20 < taking.pending_bytes < 5 << 20
 
 
 def test_what_was_taken_before_is_passed_over() -> None:
