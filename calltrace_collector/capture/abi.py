@@ -76,7 +76,7 @@ class Shape:
     @property
     def is_empty(self) -> bool:
         """It takes neither a register nor room on the stack."""
-        return not self.leaves and self.doubt is None and not self.by_reference and self.size <= 1
+        return not self.leaves and self.doubt is None and not self.by_reference and self.size <= 8
 
     @property
     def is_in_memory(self) -> bool:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from calltrace_collector.symbols import ranges
 from calltrace_collector.symbols.forms import At, Form, Tag
-from calltrace_collector.symbols.functions import origin_positions, origins
+from calltrace_collector.symbols.functions import origin_positions
 from calltrace_collector.symbols.languages import C_LANGUAGES, CXX_LANGUAGES, is_c, language
 from calltrace_collector.symbols.unit import Entry, Unit, Value
 
-__all__ = ["Declared", "DeclaredParameter", "linkage_name_at", "read_declared"]
+__all__ = ["Declared", "DeclaredParameter", "read_declared"]
 
 _MAX_PARAMETERS = 256
 _PARAMETER_PACK = 0x4107  # DW_TAG_GNU_formal_parameter_pack
@@ -48,7 +48,7 @@ class Declared:
     Attributes:
         unit: with its code.
         name: as the source spells it.
-        linkage_name: as the linker knows it; for C, its name.
+        linkage_name: as the linker knows it, if that is said; else "".
         ranges: of its code, in the order of the debug information; may be empty.
         entry: its first instruction, if that is said.
         parameters: in order.
@@ -78,21 +78,6 @@ class Declared:
     promotes: bool
 
 
-def linkage_name_at(unit: Unit, position: int) -> str:
-    """Returns the linkage name of the function whose entry that is; for C its name; "" without one.
-
-    Raises:
-        IndexError, KeyError, ValueError, SymbolError: the entries are damaged.
-    """
-    name = ""
-    for owner, entry in origins(unit, position):
-        linkage = owner.text(entry.get(At.LINKAGE_NAME) or entry.get(At.MIPS_LINKAGE_NAME))
-        if linkage:
-            return linkage
-        name = name or owner.text(entry.get(At.NAME)) or ""
-    return name
-
-
 def read_declared(unit: Unit, position: int) -> Declared:
     """Reads what is said of a function.
 
@@ -112,7 +97,7 @@ def read_declared(unit: Unit, position: int) -> Declared:
     return Declared(
         unit=unit,
         name=name,
-        linkage_name=linkage_name_at(unit, position),
+        linkage_name=_linkage_name(chain),
         ranges=ranges.of_entry(unit, own),
         entry=_entry_address(unit, own),
         parameters=tuple(_parameters(places, own)),
@@ -125,6 +110,14 @@ def read_declared(unit: Unit, position: int) -> Declared:
         doubt=_doubt(chain),
         promotes=is_c(chain[-1][0]) and not any(At.PROTOTYPED in entry for _, entry in chain),
     )
+
+
+def _linkage_name(chain: list[tuple[Unit, Entry]]) -> str:
+    for owner, entry in chain:
+        name = owner.text(entry.get(At.LINKAGE_NAME) or entry.get(At.MIPS_LINKAGE_NAME))
+        if name:
+            return name
+    return ""
 
 
 def _entry_address(unit: Unit, entry: Entry) -> int | None:

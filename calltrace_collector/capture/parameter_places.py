@@ -83,7 +83,7 @@ def parameters_of(
 
 
 def _said(function: Declared, declared: DeclaredParameter, typed: Typed, low_pc: int) -> EntryLocation:
-    if declared.location is None or not typed.shape.size:
+    if declared.location is None:
         return EntryLocation(is_somewhere=typed.shape.is_empty)
     return entry_location(function.unit, declared.location, low_pc, typed.shape.size, function.frame_base)
 
@@ -115,7 +115,7 @@ def _agreed(
     """Returns the pieces, or why they are not known."""
     if isinstance(by_abi, str):
         return by_debug, by_abi if by_debug is None else None
-    if by_debug is None or _places(by_abi) == _places(by_debug):
+    if not by_abi or by_debug is None or _places(by_abi) == _places(by_debug):
         return by_abi, None
     return None, "the debug information has it elsewhere than the ABI"
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from calltrace_collector.capture.abi import DIRECT_BYTES, Leaf, LeafClass, Shape
 from calltrace_collector.capture.strings import STRING_BYTES, is_declared_string, string_layout
 from calltrace_collector.capture.text_access import TextLayout
+from calltrace_collector.capture.triviality import Special, is_trivial_for_calls, read_special
 from calltrace_collector.capture.type_names import name_at
 from calltrace_collector.capture.typed import Typed, size_of, unknown
 from calltrace_collector.model.capture import Field, Type, TypeKind
@@ -36,7 +37,7 @@ class _Parts:
     alignment: int = 1
     doubt: str | None = None
     has_reference_member: bool = False
-    has_functions: bool = False
+    special: Special = field(default_factory=Special)
 
 
 def read_record(reader: TypeReader, unit: Unit, position: int, depth: int) -> Typed:
@@ -63,7 +64,7 @@ def read_record(reader: TypeReader, unit: Unit, position: int, depth: int) -> Ty
         if tag in (Tag.MEMBER, Tag.INHERITANCE):
             _add_member(reader, unit, child, parts, depth)
         elif tag == Tag.SUBPROGRAM:
-            parts.has_functions = parts.has_functions or At.ARTIFICIAL not in unit.entry(child)
+            read_special(unit, position, child, parts.special)
     return _finished(unit, position, entry, parts)
 
 
@@ -74,7 +75,8 @@ def _add_member(reader: TypeReader, unit: Unit, position: int, parts: _Parts, de
     name = unit.text(entry.get(At.NAME)) or ""
     seen = reader.of_entry(unit, entry, depth + 2)
     is_base = unit.tag(position) == Tag.INHERITANCE
-    parts.has_functions = parts.has_functions or is_base or name.startswith("_vptr")
+    if name.startswith("_vptr") or (is_base and At.VIRTUALITY in entry):
+        parts.special.has_virtual = True
     place = _place(entry, seen.type.size)
     if place is None or seen.shape.doubt is not None:
         parts.doubt = parts.doubt or seen.shape.doubt or "a member's place is not known"
@@ -159,7 +161,5 @@ def _is_passed_by_reference(unit: Unit, entry: Entry, parts: _Parts) -> bool | N
         return convention.number == _PASSED_BY_REFERENCE
     if is_c(unit):
         return False
-    if parts.has_reference_member:
-        return True
-    # Without a function there is no constructor or destructor of the user's.
-    return None if parts.has_functions else False
+    trivial = is_trivial_for_calls(parts.special, has_untrivial_member=parts.has_reference_member)
+    return None if trivial is None else not trivial

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from calltrace_collector.capture.arity import parameter_count
-from calltrace_collector.capture.declared import Declared, linkage_name_at, read_declared
+from calltrace_collector.capture.declared import Declared, read_declared
 from calltrace_collector.capture.parameter_places import (
     Standing,
     parameters_of,
@@ -61,9 +61,9 @@ __all__ = [
 
 _MAX_ADDRESS = (1 << 64) - 1
 _MAX_PROBLEMS = 20
-# What compilers append to a function's name without changing how it is called.
-_SAME = re.compile(r"(\.\d+|\.lto_priv\.\d+|\.llvm\.\d+|\.localalias(\.\d+)?)*")
-_SAME_RESULT = re.compile(r"(\.\d+|\.lto_priv\.\d+|\.localalias(\.\d+)?|\.constprop\.\d+)*")
+# What compilers append to a function's name without changing how it is called, or what it returns.
+_SAME = re.compile(r"[^.]*(\.\d+|\.lto_priv\.\d+|\.llvm\.\d+|\.localalias(\.\d+)?)*")
+_SAME_RESULT = re.compile(r"[^.]*(\.\d+|\.lto_priv\.\d+|\.localalias(\.\d+)?|\.constprop\.\d+)*")
 _CLONE = "the compiler may have changed how this clone of the function is called"
 
 
@@ -136,8 +136,9 @@ class Subprograms:
         reason = "the function is inlined here"
         parameters = tuple(without_places(reader, one, reason) for one in function.parameters)
         result = result_of(reader, function, Standing(result_doubt=reason))
-        demangled = demangle([function.linkage_name])[0]
-        return SubprogramInfo(function.name, function.linkage_name, demangled, 0, (), parameters, result)
+        linkage_name = function.linkage_name or function.name
+        demangled = demangle([linkage_name])[0]
+        return SubprogramInfo(function.name, linkage_name, demangled, 0, (), parameters, result)
 
     def _demangled(
         self, debug: DebugInfo, addresses: np.ndarray[tuple[int], np.dtype[np.uint64]]
@@ -148,7 +149,7 @@ class Subprograms:
             for _, positions in rows:
                 for position in positions:
                     with self._noting(unit):
-                        names.add(linkage_name_at(unit, position))
+                        names.add(self._linkage_name(read_declared(unit, position)))
         ordered = sorted(names)
         return dict(zip(ordered, demangle(ordered), strict=True))
 
@@ -170,18 +171,26 @@ class Subprograms:
         return found
 
     def _read_one(self, reader: TypeReader, function: Declared, demangled: dict[str, str]) -> SubprogramInfo:
-        low_pc = self._low_pc(function)
-        shown = demangled.get(function.linkage_name, function.linkage_name)
-        standing = self._standing(function, low_pc, shown)
+        low_pc, linkage_name = self._low_pc(function), self._linkage_name(function)
+        shown = demangled.get(linkage_name, linkage_name)
+        standing = self._standing(function, low_pc, linkage_name, shown)
         return SubprogramInfo(
             function.name,
-            function.linkage_name,
+            linkage_name,
             shown,
             low_pc,
             tuple(sorted(function.ranges)),
             parameters_of(reader, function, low_pc, standing),
             result_of(reader, function, standing),
         )
+
+    def _linkage_name(self, function: Declared) -> str:
+        """Returns the function's linkage name; gcc leaves those of local functions to the symbols."""
+        if function.linkage_name or not function.ranges:
+            return function.linkage_name or function.name
+        names = [name for name, _ in self._symbols.starting_at(self._low_pc(function))]
+        mangled = (name.partition(".")[0] for name in names if name.startswith("_Z"))
+        return next(mangled, function.name)
 
     def _low_pc(self, function: Declared) -> int:
         """Returns where the function is entered."""
@@ -191,21 +200,20 @@ class Subprograms:
             raise ValueError(f"{function.name} has no code")
         for start, _ in function.ranges:
             names = [name for name, _ in self._symbols.starting_at(start)]
-            if any(_is_called(name, function.linkage_name, _SAME) for name in names):
+            if any(_SAME.fullmatch(name) for name in names):
                 return start
         return function.ranges[0][0]
 
-    def _standing(self, function: Declared, low_pc: int, demangled: str) -> Standing:
+    def _standing(self, function: Declared, low_pc: int, linkage_name: str, demangled: str) -> Standing:
         expected = function.expected
         if expected is None:
-            expected = parameter_count(function.linkage_name, demangled)
+            expected = parameter_count(linkage_name, demangled)
         symbols = self._symbols.starting_at(low_pc)
         names = [name for name, _ in symbols]
         result_doubt = doubt = None
-        if symbols and not any(_is_called(name, function.linkage_name, _SAME) for name in names):
+        if symbols and not any(_SAME.fullmatch(name) for name in names):
             doubt = _CLONE
-            if not any(_is_called(name, function.linkage_name, _SAME_RESULT) for name in names):
-                result_doubt = _CLONE
+            result_doubt = None if any(_SAME_RESULT.fullmatch(name) for name in names) else _CLONE
         is_local = all(local for _, local in symbols) if symbols else not function.external
         if is_local and not symbols:
             doubt = result_doubt = _CLONE
@@ -220,7 +228,3 @@ class Subprograms:
         except SymbolError as error:
             if len(self._problems) < _MAX_PROBLEMS and str(error) not in self._problems:
                 self._problems.append(str(error))
-
-
-def _is_called(symbol: str, linkage_name: str, suffix: re.Pattern[str]) -> bool:
-    return symbol.startswith(linkage_name) and suffix.fullmatch(symbol, len(linkage_name)) is not None

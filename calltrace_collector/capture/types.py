@@ -135,8 +135,9 @@ class TypeReader:
         seen = self.of_entry(unit, entry, depth + 1)
         if At.ALIGNMENT in entry:
             alignment = entry[At.ALIGNMENT].number
-            doubt = seen.shape.doubt or "its type has an alignment of its own"
-            seen = replace(seen, shape=replace(seen.shape, alignment=alignment, doubt=doubt))
+            doubt = None if alignment == seen.shape.alignment else "its type has an alignment of its own"
+            shape = replace(seen.shape, alignment=alignment, doubt=seen.shape.doubt or doubt)
+            seen = replace(seen, shape=shape)
         return replace(seen, type=replace(seen.type, name=name_at(unit, position)))
 
     def _pointer(self, unit: Unit, position: int, entry: Entry, depth: int) -> Typed:
@@ -232,9 +233,12 @@ def _floating(name: str, size: int, encoding: int) -> Typed:
 
 def _complex(name: str, size: int) -> Typed:
     half = size // 2
-    if not name.startswith(("complex ", "_Complex ")) or half not in (4, 8, 16) or "128" in name:
+    # gcc says "complex float", clang 14 says "complex" and no more.
+    names = {4: "float", 8: "double", 16: "long double"}
+    own = name.removeprefix("_Complex ").removeprefix("complex ").removesuffix(" _Complex")
+    if half not in names or own not in (names[half], "complex"):
         return unknown(name, "its complex type is not known")
-    part = Type(TypeKind.FLOAT, name.partition(" ")[2], half)
+    part = Type(TypeKind.FLOAT, names[half], half)
     shown = Type(TypeKind.STRUCT, name, size, fields=(Field("re", part, 0), Field("im", part, half)))
     if half == 16:
         return Typed(shown, Shape(size, 16, (Leaf(0, size, 16, LeafClass.COMPLEX_X87),)))
