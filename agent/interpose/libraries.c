@@ -65,9 +65,11 @@ EXPORT int dlclose(void *library)
         __atomic_store_n(&looked_at, closing.before.loaded, __ATOMIC_RELEASE);
     }
     __atomic_fetch_add(&agent.closing, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&agent.code_changes, 1, __ATOMIC_SEQ_CST);
     int status = close(library);
     closing.ticks = clock_ticks();
     dl_iterate_phdr(look_again, &closing);
+    __atomic_fetch_sub(&agent.code_changes, 1, __ATOMIC_SEQ_CST);
     __atomic_fetch_sub(&agent.closing, 1, __ATOMIC_SEQ_CST);
     return status;
 }

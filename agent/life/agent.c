@@ -78,6 +78,12 @@ static bool start_flusher(void)
     return __atomic_load_n(&agent.flusher_ready, __ATOMIC_ACQUIRE) == 1;
 }
 
+/* Whether hooks look for what to capture. Nothing is recorded yet that they might have missed. */
+static void capture_choose(bool traced)
+{
+    __atomic_store_n(&capture_is_on, traced && agent.config.capture[0] != '\0', __ATOMIC_RELAXED);
+}
+
 static bool start(void)
 {
     struct text t = text_in(agent.message, sizeof agent.message);
@@ -88,6 +94,7 @@ static bool start(void)
     }
     capture_text_limit = agent.config.string_limit;
     capture_is_on = agent.config.capture[0] != 0;
+    capture_text_limit = agent.config.string_limit;
     clock_choose();
     if (sys_call3(SYS_getrandom, (long)agent.session_id, sizeof agent.session_id, 0) !=
         sizeof agent.session_id) {
@@ -122,6 +129,11 @@ static void forget_parent(void)
         agent.fork = fork_point;
     }
     after_fork();
+    capture_table_forget();
+    capture_memory_forget();
+    capture_memory_forked();
+    agent.plans_crowded = 0;
+    agent.code_changes = 0;
     agent.flusher_ready = 0;
     agent.flusher_calls = 0;
     agent.flusher_sleeps = 0;
@@ -153,6 +165,7 @@ bool agent_start(void)
     }
     complaint_begin();
     bool traced = start();
+    capture_choose(traced);
     if (traced)
         crash_watch();
     else
@@ -194,13 +207,16 @@ static __attribute__((constructor)) void on_load(int argc, char **argv, char **e
     /* A set-user-id program is not the user's to look into. */
     if (getauxval(AT_SECURE) != 0) {
         agent.state = AGENT_OFF;
+        capture_choose(false);
         return;
     }
     agent.main_stack_top = (uint64_t)(uintptr_t)environment;
+    agent.program_headers = getauxval(AT_PHDR);
     sys_call3(SYS_sched_getaffinity, 0, sizeof agent.affinity, (long)agent.affinity);
     if (on_exit(at_exit, NULL) != 0 || pthread_atfork(before_fork, after_fork, in_forked_child) != 0 ||
         !thread_watch_ends() || !crash_prepare()) {
         agent_say("out of memory while loading: this program runs untraced");
         agent.state = AGENT_OFF;
+        capture_choose(false);
     }
 }

@@ -43,6 +43,7 @@ struct agent {
     bool has_parent_session;
     struct fork_point fork;     /* where in the parent session this process was forked */
     uint64_t main_stack_top;    /* where main's thread's stack begins; 0: not known */
+    uint64_t program_headers;   /* an address in the executable; 0: not known */
     unsigned long affinity[16]; /* processors that the process was allowed to use when it was loaded */
 
     /* Between the program's threads and the flusher. */
@@ -50,6 +51,7 @@ struct agent {
     uint32_t flusher_calls;  /* futex: goes up with every wake-up call */
     uint32_t flusher_sleeps; /* the flusher waits for flusher_calls to change */
     uint32_t closing;        /* libraries are being unloaded just now, by so many threads */
+    uint32_t plans_crowded;  /* there is no place to note for what more code no plan is to be waited for */
     uint32_t code_changes;   /* not 0: code may have been replaced since the flusher looked; no plan holds */
     struct attach_request *requests; /* threads that want a ring, newest first */
     uint32_t finish;                 /* 1: the process exits, with exit_code */

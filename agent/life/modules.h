@@ -26,6 +26,8 @@ struct module {
     bool seen;     /* in the scan that is going on */
     bool announce; /* its message is to be sent */
     bool held;     /* but not before what was recorded until now has been encoded */
+    bool planned;  /* what is to be captured in it is known (ship/plans.h) */
+    bool settled;  /* no thread waits for that */
     uint8_t build_id[MODULE_BUILD_ID_BYTES];
     size_t build_id_bytes;
     uint32_t segments;

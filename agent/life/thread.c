@@ -12,6 +12,7 @@
 #include "agent/life/futex.h"
 #include "agent/life/sys.h"
 #include "agent/record/arch.h"
+#include "agent/record/capture.h"
 #include "agent/record/clock.h"
 #include "agent/record/record.h"
 
@@ -77,6 +78,26 @@ void thread_ask(struct attach_request *request)
     uint64_t signals = block_signals();
     send_request(request);
     restore_signals(signals);
+}
+
+/* Between two questions the program's signals are let in: their handlers may do as they like, and never come
+ * back, or come back in a forked child. */
+COLD void thread_await_plans(uint64_t address)
+{
+    if (!agent_is_running() || __atomic_load_n(&agent.plans_crowded, __ATOMIC_RELAXED))
+        return;
+    struct attach_request request = {
+        .kind = REQUEST_PLANS,
+        .address = address,
+        .begun_ns = clock_monotonic_ns(),
+    };
+    do {
+        request.again = false;
+        request.done = 0;
+        request.asked_ns = clock_monotonic_ns();
+        thread_ask(&request);
+    } while (request.again && agent_is_running());
+    complaint_say();
 }
 
 static bool attach(uint64_t stack_pointer)

@@ -16,6 +16,7 @@ enum request_kind {
     REQUEST_LOOK,       /* a library may be unloaded: what is mapped is to be known before */
     REQUEST_LOOK_AGAIN, /* one has been: what is recorded until now is its, what follows is not */
     REQUEST_FOLLOW,     /* the process has other rights than before: the flusher is to have the same */
+    REQUEST_PLANS,      /* the thread is at an address of which it is not known what to capture there */
 };
 
 /* What a thread asks of the flusher, and waits for. */
@@ -27,6 +28,10 @@ struct attach_request {
     uint64_t started_ticks;
     uint64_t stack_base;
     uint32_t creator_tid;
+    uint64_t address;
+    uint64_t begun_ns; /* when the thread began to wait for plans, */
+    uint64_t asked_ns; /* and when it last asked */
+    bool again;        /* the answer: it is to ask again */
     char name[THREAD_NAME_BYTES];
     struct producer *producer; /* the answer; NULL: there is no memory for a ring */
     uint32_t done;             /* futex: 1 when answered */

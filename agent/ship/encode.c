@@ -5,11 +5,6 @@
 #include "agent/record/capture_program.h"
 #include "agent/ship/encode_steps.h"
 
-/* The word before captured values: how many bytes they have, and how many words they take where that is more
- * than these need. */
-#define VALUES_BYTES_MASK 0xffffull
-#define VALUES_WORDS_SHIFT 16
-
 int encode_thread_open(struct encode_thread *thread, uint32_t number, uint64_t started_ticks,
                        uint64_t stack_base)
 {
@@ -215,18 +210,16 @@ static COLD int64_t read_values(struct record *r, struct ring_words ring, uint64
     if (end - position <= words)
         return -EBADMSG;
     uint64_t size = ring.words[(position + words) & ring.mask];
-    uint64_t bytes = size & VALUES_BYTES_MASK;
-    uint64_t taken = (bytes + 7) / 8;
-    uint64_t behind = size >> VALUES_WORDS_SHIFT;
-    if (behind == 0)
-        behind = taken;
+    uint64_t bytes = size & RECORD_VALUES_SIZE_MASK;
+    uint64_t behind = size >> RECORD_VALUES_WORDS_SHIFT;
+    uint64_t before = words + RECORD_VALUES_WORDS;
     /* They begin with the number of their layout. */
-    if (bytes < sizeof(uint32_t) || bytes > CAPTURE_BYTES || behind < taken ||
-        end - position - words - 1 < behind)
+    if (bytes < sizeof(uint32_t) || bytes > CAPTURE_BYTES || behind < (bytes + 7) / 8 ||
+        end - position - before < behind)
         return -EBADMSG;
-    r->values = position + words + 1;
+    r->values = position + before;
     r->value_bytes = (uint32_t)bytes;
-    return (int64_t)(words + 1 + behind);
+    return (int64_t)(before + behind);
 }
 
 /* Encodes an entry or an exit of so many words; values may follow it. Returns the words of all. */

@@ -56,7 +56,8 @@ static void keep_time(struct flusher *f, uint64_t now_ns)
 
 static void sleep_until_work(struct flusher *f, uint32_t seen, uint64_t now_ns)
 {
-    if (f->uplink.fd >= 0 && (f->uplink.wants_write || f->drain.batch != NULL)) {
+    bool is_stuck = f->uplink.fd >= 0 && (f->uplink.wants_write || f->drain.batch != NULL);
+    if (is_stuck || f->awaited) {
         uplink_wait(&f->uplink, BUSY_WAIT_NS);
         return;
     }

@@ -2,11 +2,13 @@
  * How the flusher opens: the session directory, what lies in it, the stream; or the line that says why this
  * program runs untraced.
  */
+#include <elf.h>
 #include <errno.h>
 
 #include "agent/life/agent.h"
 #include "agent/life/limits.h"
 #include "agent/life/text.h"
+#include "agent/record/capture_memory.h"
 #include "agent/ship/flusher_state.h"
 
 static void say_unreachable(int status)
@@ -43,6 +45,31 @@ static void say_no_address_space(void)
         "allow it more");
 }
 
+/* The executable stays, so what nobody writes to in it may be read without asking. */
+static void note_executable(const struct modules *modules)
+{
+    for (size_t i = 0; i < modules->count; i++) {
+        const struct module *module = &modules->list[i];
+        if (agent.program_headers - module->start >= module->end - module->start)
+            continue;
+        for (uint32_t k = 0; k < module->segments; k++) {
+            uint64_t begin = module->load_bias + module->segment[k].address;
+            if ((module->segment[k].flags & (PF_R | PF_W)) == PF_R)
+                capture_memory_lasts(begin, begin + module->segment[k].size_bytes);
+        }
+    }
+}
+
+static void open_plans(struct flusher *f)
+{
+    struct modules *modules = &f->drain.watch.modules;
+    if (agent.config.capture[0] == '\0')
+        return;
+    f->plans = (struct plans){.modules = modules, .text_limit = agent.config.string_limit};
+    f->uplink.plans = &f->plans;
+    note_executable(modules);
+}
+
 int flusher_open(struct flusher *f)
 {
     struct clock_reading reading = clock_read();
@@ -60,6 +87,7 @@ int flusher_open(struct flusher *f)
     if (status == 0)
         status = drain_open(&f->drain, &f->outbox, &f->roster, agent.config.max_depth);
     f->drain.closing = &agent.closing;
+    open_plans(f);
     if (status == 0)
         status = crash_report_open(&f->crash_report, &f->session, &f->roster, &f->drain.watch.modules);
     if (status < 0) {

@@ -17,6 +17,7 @@
 #include "agent/ship/crash_report.h"
 #include "agent/ship/drain.h"
 #include "agent/ship/outbox.h"
+#include "agent/ship/plans.h"
 #include "agent/ship/roster.h"
 #include "agent/ship/uplink.h"
 
@@ -32,7 +33,9 @@ struct flusher {
     uint64_t clock_after_ns; /* and how long after that the one after */
     uint64_t modules_at_ns;
     uint64_t credentials_at_ns;
+    struct plans plans;
     struct attach_request *late; /* cannot be answered yet */
+    bool awaited;                /* a thread waits for plans */
     bool active;                 /* something was drained since the last reading */
     bool ending;                 /* the process is in exit() */
     bool said_goodbye;

@@ -49,6 +49,8 @@ static inline uint8_t *message_begin(uint8_t *at, uint64_t sequence, uint32_t fi
 struct collector_message {
     uint64_t welcome_next_sequence; /* 0: not a welcome */
     uint64_t ack_sequence;          /* 0: not an ack */
+    const uint8_t *capture_plan;    /* NULL: not a CapturePlan (plan_message.h) */
+    size_t capture_plan_bytes;
 };
 
 /* Reads a CollectorMessage, skipping what it does not know. Returns 0 or -EBADMSG. */

@@ -1,5 +1,7 @@
 #include "agent/ship/module_watch.h"
 
+#include "agent/life/agent.h"
+#include "agent/record/capture_table.h"
 #include "agent/record/clock.h"
 #include "agent/ship/announce.h"
 #include "agent/ship/messages.h"
@@ -33,12 +35,33 @@ int module_watch_open(struct module_watch *w, struct outbox *outbox, struct rost
     return 0;
 }
 
+void module_watch_distrust(struct module_watch *w)
+{
+    if (!w->distrusted)
+        __atomic_fetch_add(&agent.code_changes, 1, __ATOMIC_SEQ_CST);
+    w->distrusted = true;
+}
+
+/* What was to be captured in modules that have gone is not to be captured in what comes where they were. */
+static void forget_plans(struct module_watch *w)
+{
+    for (size_t i = 0; i < w->modules.count; i++) {
+        const struct module *module = &w->modules.list[i];
+        if (module->held && module->unloaded_ticks != 0)
+            capture_table_remove(module->start, module->end);
+    }
+    if (w->distrusted)
+        __atomic_fetch_sub(&agent.code_changes, 1, __ATOMIC_SEQ_CST);
+    w->distrusted = false;
+}
+
 bool module_watch_scan(struct module_watch *w, uint64_t now_ticks)
 {
     /* A module has to be announced before it may be gone. */
     if (w->changing || !module_watch_announce(w))
         return false;
     w->changing = modules_scan(&w->modules, now_ticks);
+    forget_plans(w);
     if (!w->changing)
         return true;
     for (size_t i = 0; i < w->roster->count; i++) {

@@ -22,8 +22,9 @@ struct module_watch {
     struct encoder *encoder; /* whose sites are forgotten */
     struct modules modules;
     uint64_t next_scan_ns; /* when unknown addresses may cause a scan again */
-    bool changing; /* modules have gone: rings are drained up to their barriers, then these are forgotten */
-    bool unsure;   /* what was recorded where they were may be another one's */
+    bool changing;   /* modules have gone: rings are drained up to their barriers, then these are forgotten */
+    bool unsure;     /* what was recorded where they were may be another one's */
+    bool distrusted; /* other code may have come, and no scan has followed yet */
 };
 
 /* Looks what is mapped, and announces it. Returns 0 or -errno. */
@@ -36,6 +37,10 @@ bool module_watch_announce(struct module_watch *watch);
 /* Looks for modules that came or went before this moment. Returns false when it has to wait until those that
  * went before are forgotten. */
 bool module_watch_scan(struct module_watch *watch, uint64_t now_ticks);
+
+/* Has hooks capture nothing until the next scan, as a library may have been unloaded that the last one saw.
+ */
+void module_watch_distrust(struct module_watch *watch);
 
 /* Looks for the modules of the encoder's new sites, where none is known: one may have been loaded. If not,
  * code is being made in memory, and the next such address is not worth looking at once. */

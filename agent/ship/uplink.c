@@ -15,6 +15,7 @@
 #include "agent/record/clock.h"
 #include "agent/ship/grpc_status.h"
 #include "agent/ship/messages.h"
+#include "agent/ship/plans.h"
 
 #define SERVICE_PATH "/calltrace.v1.IngestService/Trace"
 #define FIRST_RETRY_NS 20000000ull
@@ -28,6 +29,7 @@ static void disconnect(struct uplink *u, uint64_t now_ns)
     if (u->fd >= 0)
         sys_close(u->fd);
     u->fd = -1;
+    u->lost |= u->welcomed;
     u->welcomed = false;
     u->message_offered = false;
     u->wants_write = false;
@@ -66,6 +68,7 @@ static int on_welcome(struct uplink *u, uint64_t next_sequence)
         return -EPROTO;
     int status = outbox_rewind(u->outbox, next_sequence);
     u->welcomed = status == 0;
+    u->lost &= !u->welcomed;
     if (status == -ERANGE)
         give_up(u, "the collector no longer has what it had stored of this program (another database?)");
     return status;
@@ -86,6 +89,8 @@ static void on_message(void *context, const void *bytes, size_t size)
         u->acknowledged = message.ack_sequence;
         outbox_acknowledge(u->outbox, message.ack_sequence);
     }
+    if (status == 0 && message.capture_plan != NULL && u->plans != NULL)
+        status = plans_take(u->plans, message.capture_plan, message.capture_plan_bytes);
     if (status < 0)
         sys_call3(SYS_shutdown, u->fd, SHUT_RDWR, 0); /* the pump finds it closed */
 }

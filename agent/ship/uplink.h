@@ -15,8 +15,11 @@
 #include "agent/ship/grpc.h"
 #include "agent/ship/outbox.h"
 
+struct plans;
+
 struct uplink {
     struct outbox *outbox;
+    struct plans *plans; /* NULL: nothing is captured, whatever the collector says */
     const char *socket_path;
     const uint8_t *process; /* first message of every stream */
     size_t process_bytes;
@@ -25,6 +28,7 @@ struct uplink {
     bool message_offered; /* the outbox's next message is on its way */
     bool half_closed;     /* nothing more is to be sent, on this connection or another */
     bool refused;         /* for good: there will be no other connection */
+    bool lost;            /* there was a connection, and is none that the collector has answered on */
     bool wants_write;
     uint64_t acknowledged;
     uint64_t retry_at_ns; /* when to connect next */
