@@ -18,10 +18,10 @@ PYTHON_FILES := $(wildcard calltrace_collector migrations proto tests bench)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test lint format proto bench sanitize soak fuzz clean system
+.PHONY: help build demo test lint format proto bench sanitize soak fuzz capture-oracle clean system
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 # --- build ---
 
@@ -105,6 +105,11 @@ sanitize-%: build
 soak: build ## Kill, stop and fill things for as long as SECONDS=... says (or ROUNDS, LONG=1)
 	$(BIN)/python -m tests.faults.soak $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(SEED),--seed $(SEED)) $(if $(LONG),--long) $(TESTS)
+
+# Of SEEDS programs in each language from seed FIRST on, with FUNCTIONS each; OPTIONS=1: other options for each.
+capture-oracle: build ## Compare captured values of SEEDS=... random programs with the true ones
+	$(BIN)/python -m tests.capture.oracle $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST)) \
+		$(if $(FUNCTIONS),--functions $(FUNCTIONS)) $(if $(OPTIONS),--options)
 
 FUZZ_SECONDS ?= 60
 

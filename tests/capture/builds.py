@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.capture.programs import Program
 
-__all__ = ["Build", "ReferenceBuild", "TracedBuild"]
+__all__ = ["Build", "BuildError", "ReferenceBuild", "SharedObjects", "traced_program"]
 
 FOLDER = Path(__file__).parent
 COMMON = (
@@ -79,27 +79,29 @@ class ReferenceBuild:
         return self._log
 
 
-class TracedBuild:
-    """The program as it is traced: its units instrumented, its driver not.
+class SharedObjects:
+    """What all traced builds of a program by one compiler have in common: the driver, not instrumented."""
+
+    def __init__(self, program: Program, folder: Path, compiler: str) -> None:
+        driver, truth = folder / f"driver_{compiler}.o", folder / f"truth_{compiler}.o"
+        _run(compiler, "-g0", "-O1", "-fPIC", "-c", FOLDER / "truth.c", "-o", truth)
+        command = [*_compiler(compiler, cxx=program.cxx), *COMMON, "-g0", "-O0", "-fPIC"]
+        _run(*command, "-c", program.driver, "-o", driver)
+        self.files = (driver, truth)
+
+
+def traced_program(program: Program, folder: Path, build: Build, shared: SharedObjects) -> Path:
+    """Compiles a program to be traced.
 
     Args:
         program: what to compile.
-        folder: where to; objects that builds share are made once.
+        folder: where to.
         build: how.
+        shared: of the same compiler.
     """
-
-    def __init__(self, program: Program, folder: Path, build: Build) -> None:
-        self.build = build
-        name = str(build).replace(" ", "").replace("/", "_")
-        self.path = folder / f"traced_{name}"
-        compiler = _compiler(build.compiler, cxx=program.cxx)
-        driver = folder / f"driver_{build.compiler}.o"
-        truth = folder / f"truth_{build.compiler}.o"
-        if not driver.exists():
-            _run(build.compiler, "-g0", "-O1", "-fPIC", "-c", FOLDER / "truth.c", "-o", truth)
-            _run(*compiler, *COMMON, "-g0", "-O0", "-fPIC", "-c", program.driver, "-o", driver)
-        flags = [*COMMON, "-g", build.level, *build.options, "-finstrument-functions"]
-        if build.compiler == "gcc":
-            flags.append(NO_LIBRARY_CALLS)
-        # The hooks are the agent's: what isn't traced is not run.
-        _run(*compiler, *flags, *program.units, driver, truth, "-o", self.path)
+    path = folder / f"traced_{str(build).replace(' ', '').replace('/', '_')}"
+    flags = [*COMMON, "-g", build.level, *build.options, "-finstrument-functions"]
+    if build.compiler == "gcc":
+        flags.append(NO_LIBRARY_CALLS)
+    _run(*_compiler(build.compiler, cxx=program.cxx), *flags, *program.units, *shared.files, "-o", path)
+    return path

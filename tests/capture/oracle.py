@@ -38,8 +38,8 @@ def main() -> int:
     with Collector() as collector:
         oracle = Oracle(by_collector(collector), board)
         for seed in range(arguments.first, arguments.first + arguments.seeds):
-            random = Random(seed)
             for language in arguments.language or ("c", "cxx"):
+                random = Random(seed)
                 builds = [with_options(random, *s) if arguments.options else Build(*s) for s in settings]
                 keep = arguments.keep and arguments.keep / f"{language}_{seed}"
                 if keep:

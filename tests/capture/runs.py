@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
 from calltrace_collector.model.capture import Plan
-from tests.capture.builds import Build, ReferenceBuild, TracedBuild
+from tests.capture.builds import Build, ReferenceBuild, SharedObjects, traced_program
 from tests.capture.probe import Probe, shown_of
 from tests.capture.programs import write_program
 from tests.capture.scoreboard import Scoreboard, Shown
@@ -70,11 +71,16 @@ class Oracle:
             folder = keep or Path(temporary)
             program = write_program(folder, seed, count, cxx=cxx)
             truth = read_truth(ReferenceBuild(program, folder).log())
-            for build in builds:
-                traced = TracedBuild(program, folder, build)
-                shown, output = self._trace(traced.path, truth)
-                setting = f"{'C++' if cxx else 'C'} {build}"
-                self._board.add_program(setting, program.functions, truth, shown, objects_of(output))
+            shared = {build.compiler: SharedObjects(program, folder, build.compiler) for build in builds}
+
+            def trace(build: Build) -> tuple[list[Shown], str]:
+                return self._trace(traced_program(program, folder, build, shared[build.compiler]), truth)
+
+            with ThreadPoolExecutor(2) as pool:
+                traces = pool.map(trace, builds)
+                for build, (shown, output) in zip(builds, traces, strict=True):
+                    setting = f"{'C++' if cxx else 'C'} {build}"
+                    self._board.add_program(setting, program.functions, truth, shown, objects_of(output))
 
 
 def by_collector(collector: Collector) -> Tracer:
