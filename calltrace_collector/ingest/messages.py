@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 from calltrace_collector import wire
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.model.process import ClockReading, Host, ModuleInfo, ProcessInfo, Segment, ThreadInfo
-from calltrace_collector.symbols.globs import MAX_GLOBS, MAX_GLOBS_BYTES, split_globs
+from calltrace_collector.symbols.globs import MAX_GLOBS_BYTES
 
 __all__ = ["read_clock", "read_message", "read_module", "read_process", "read_thread"]
 
@@ -50,8 +50,8 @@ def read_process(process: wire.Process) -> ProcessInfo:
     _require(process.start_time_jiffies <= MAX_SIGNED, "a start time beyond its range")
     _require(process.fork_ticks <= MAX_SIGNED, "a fork beyond its clock's range")
     _require(
-        len(process.capture.encode()) <= MAX_GLOBS_BYTES and len(split_globs(process.capture)) <= MAX_GLOBS,
-        f"more than {MAX_GLOBS} patterns, or {MAX_GLOBS_BYTES} bytes, of functions to capture",
+        len(process.capture.encode()) <= MAX_GLOBS_BYTES,
+        f"more than {MAX_GLOBS_BYTES} bytes of patterns of functions to capture",
     )
     host = process.host
     return ProcessInfo(

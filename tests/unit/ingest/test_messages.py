@@ -27,7 +27,6 @@ def test_a_process_is_read_field_by_field() -> None:
         (lambda p: setattr(p.clock, "ticks", 1 << 63), "clock"),
         (lambda p: setattr(p, "capture", "x" * 4097), "4096 bytes"),
         (lambda p: setattr(p, "capture", "\N{BULLET}" * 1366), "4096 bytes"),
-        (lambda p: setattr(p, "capture", "x," * 257), "256 patterns"),
     ],
 )
 def test_what_cannot_be_a_process_is_refused(spoil: Callable[[wire.Process], None], word: str) -> None:
