@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from calltrace_collector.core import Limits, Trace
 from calltrace_collector.core.twin import Call, Twin
 from calltrace_collector.ingest.address_map import AddressMap
-from calltrace_collector.ingest.export import ThreadExport, export_chunks, export_losses, export_sites
+from calltrace_collector.ingest.export import (
+    ThreadExport,
+    export_chunks,
+    export_losses,
+    export_sites,
+    restore_sites,
+    restore_thread,
+)
 from calltrace_collector.model.capture import Plan
 from calltrace_collector.model.commit import CallSiteName, Commit, FunctionName
 from calltrace_collector.model.process import (
@@ -80,7 +87,8 @@ class Synthetic:
         limits = Limits(chunk_rows=chunk_rows, keep_rows=max(1, chunk_rows // 2))
         self.functions = {each.name: each for each in functions}
         self.trace, self.twin = Trace(limits), Twin(limits)
-        self.process = writer.open_process(_info(session, changes)).process
+        self._info = _info(session, changes)
+        self.process = writer.open_process(self._info).process
         self._writer = writer
         self._sequence = 0
         self._sites: dict[tuple[str, int], int] = {}
@@ -177,6 +185,18 @@ class Synthetic:
         """Stores what there is so far, and names what is new."""
         self.trace.flush()
         self._commit()
+
+    def restart(self) -> None:
+        """Another collector carries on with what is stored, which is all there is."""
+        self.commit()
+        saved = self._writer.open_process(self._info)
+        self.trace = Trace(self.twin.limits)
+        restore_sites(self.trace, saved.sites)
+        for progress in saved.progress:
+            self.trace.declare_thread(progress.thread, START_TICKS, _STACK_BASE)
+            if progress.thread in saved.profiles:
+                restore_thread(self.trace, progress, _STACK_BASE, saved)
+        self._exports = {number: ThreadExport(number) for number in self._exports}
 
     def end(self, state: ProcessState = ProcessState.EXITED, **how: int | None) -> None:
         """The process ends: `exit_code` and `signal` say how."""

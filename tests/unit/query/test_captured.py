@@ -56,6 +56,21 @@ def test_values_of_all_calls(writer: Writer, reader: Reader, seed: int) -> None:
     assert sum(call.arguments != b"" for call in synthetic.calls()) > 50
 
 
+def test_values_outlive_collectors(writer: Writer, reader: Reader) -> None:
+    """Calls begin before one collector carries on where another stopped, and end behind it."""
+    synthetic = Synthetic(writer, FUNCTIONS, chunk_rows=8, plan=PLAN)
+    for seed in range(12):
+        synthetic.at_random(seed, 40)
+        synthetic.restart()
+    recording = Recording(reader, reader.processes()[0])
+    search = Search(recording, recording.threads[0], recording.matcher(CallFilter()))
+    found = []
+    for block in search.blocks():
+        for arguments, returned in block.values_of(block.hits):
+            found.append((shown(arguments), None if returned is None else returned.text()))
+    assert found == [expected(call) for call in synthetic.calls()]
+
+
 def test_a_process_without_plans_has_no_values(writer: Writer, reader: Reader) -> None:
     synthetic = Synthetic(writer, FUNCTIONS)
     random_process(synthetic, 1)
