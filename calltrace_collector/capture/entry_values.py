@@ -28,6 +28,10 @@ class Values:
     def __init__(self, state: State) -> None:
         self._state = state
 
+    def at_hook(self, number: int) -> Expression | None:
+        """Returns what a general register holds at the hook, over what there was on entry."""
+        return self._state.general[number]
+
     def stack(self, offset: int, size: int) -> Expression | None:
         """Returns the address of bytes on the stack, if they are what they were on entry."""
         if size <= 0 or not self._state.memory.untouched(ex.STACK, offset, size):

@@ -1,0 +1,135 @@
+"""The plans of the hooks that one function calls.
+
+A hook is called for a function, which need not be the one that the call stands in: in an inlined copy it is
+the one that was inlined, in a clone (`f.constprop.0`) the one that was cloned. The agent runs a program only
+if the hook is called for the function that the plan says.
+
+Of inlined copies there are no values. They are never taken for the function they stand in: if that has hooks
+of its own, the trace of the one meets the other; if it has none, its hooks are called for another function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from calltrace_collector.capture.code import FileCode
+from calltrace_collector.capture.entry_trace import EntryTrace, trace_entry
+from calltrace_collector.capture.exit_trace import trace_exit
+from calltrace_collector.capture.expression import Expression
+from calltrace_collector.capture.function_plan import (
+    INLINED,
+    HookProgram,
+    arguments,
+    results,
+    without_values,
+)
+from calltrace_collector.capture.hook_sites import HookSite
+from calltrace_collector.capture.instructions import Refusal
+from calltrace_collector.capture.subprogram import SubprogramInfo
+from calltrace_collector.capture.subprograms import Subprograms
+from calltrace_collector.model.capture import Layout
+
+__all__ = ["FunctionHooks", "HookFinding"]
+
+_UNWINDS = "unwinds"
+_FIRST_ARGUMENT = 5  # rdi
+
+
+@dataclass(frozen=True, slots=True)
+class HookFinding:
+    """A HookPlan, with its layout itself."""
+
+    return_offset: int
+    function_offset: int
+    function: str
+    layout: Layout
+    program: bytes
+
+
+class FunctionHooks:
+    """Makes the plans of a file's hooks.
+
+    Args:
+        code: of the file.
+        subprograms: of the file.
+        functions: all that call hooks.
+
+    Attributes:
+        problems: what could not be planned, a line each.
+    """
+
+    def __init__(self, code: FileCode, subprograms: Subprograms, functions: Sequence[SubprogramInfo]) -> None:
+        self._code = code
+        self._subprograms = subprograms
+        self._by_offset = {one.low_pc: one for one in functions}
+        self._by_name: dict[str, SubprogramInfo | None] = {}
+        for one in self._by_offset.values():
+            # Of several functions of one name it is not known which a copy is of.
+            self._by_name[one.linkage_name] = None if one.linkage_name in self._by_name else one
+        self.problems: list[str] = []
+
+    def plans(self, info: SubprogramInfo, sites: Sequence[HookSite]) -> list[HookFinding]:
+        """Returns the plans of the hooks that a function calls, as far as there is something to capture."""
+        found: list[HookFinding | None] = []
+        called_for = info.low_pc
+        for site in sites:
+            if site.is_entry:
+                trace = trace_entry(self._code, info.low_pc, site.return_offset)
+                offset = self._called_for(info, trace)
+                if offset is not None:
+                    called_for = offset
+                found.append(self._entry(info, site, trace, offset))
+        found += [self._exit(info, site, called_for) for site in sites if not site.is_entry]
+        return [one for one in found if one is not None]
+
+    def _called_for(self, info: SubprogramInfo, trace: EntryTrace | Refusal) -> int | None:
+        """Returns the function that the entry hook is called for; None if it is another than `info`."""
+        offset = None if isinstance(trace, Refusal) else _offset_of(trace.at_hook(_FIRST_ARGUMENT))
+        if offset is None or offset == info.low_pc:
+            return info.low_pc
+        cloned = self._by_offset.get(offset)
+        return offset if cloned is not None and cloned.linkage_name == info.linkage_name else None
+
+    def _entry(
+        self, info: SubprogramInfo, site: HookSite, trace: EntryTrace | Refusal, offset: int | None
+    ) -> HookFinding | None:
+        if offset is None or isinstance(trace, Refusal):
+            copy = self._inlined(site)
+            if copy is not None:
+                return _finding(site, copy.low_pc, copy, without_values(copy.parameters, INLINED))
+        if offset is None or not info.parameters:
+            return None
+        return _finding(site, offset, info, arguments(info.parameters, trace))
+
+    def _exit(self, info: SubprogramInfo, site: HookSite, offset: int) -> HookFinding | None:
+        trace = trace_exit(self._code, site.return_offset, info.low_pc)
+        if isinstance(trace, Refusal):
+            if trace.reason == _UNWINDS:
+                return None
+            copy = self._inlined(site)
+            if copy is not None:
+                if copy.returns is None:
+                    return None
+                return _finding(site, copy.low_pc, copy, without_values([copy.returns], INLINED))
+        if info.returns is None:
+            return None
+        return _finding(site, offset, info, results(info.returns, trace))
+
+    def _inlined(self, site: HookSite) -> SubprogramInfo | None:
+        """Returns the function that a site is an inlined copy of, as it stands alone; None: there is none."""
+        copy = self._subprograms.inlined_at(site.return_offset - 1)
+        if copy is None:
+            return None
+        return self._by_name.get(copy.linkage_name)
+
+
+def _finding(site: HookSite, offset: int, info: SubprogramInfo, program: HookProgram) -> HookFinding | None:
+    if not program.layout.items:
+        return None
+    return HookFinding(site.return_offset, offset, info.demangled, program.layout, program.code)
+
+
+def _offset_of(address: Expression | None) -> int | None:
+    """Returns an address of the file as the file numbers it; None if it is not known."""
+    return int(address[1]) if address is not None and address[0] in ("image", "const") else None
