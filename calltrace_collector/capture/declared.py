@@ -20,6 +20,7 @@ _MAX_PARAMETERS = 256
 _PARAMETER_PACK = 0x4107  # DW_TAG_GNU_formal_parameter_pack
 _CONSTRUCTED_BASE, _VIRTUAL_TABLES = "__in_chrg", "__vtt_parm"
 _NORMAL_CONVENTION = 1
+_FIRST_MARKED_VERSION = 4  # of DWARF, from which on clang says that it describes all calls if it optimizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Declared:
         frame_base: the expression of its DW_AT_frame_base, b"" without one.
         external: others may call it by name.
         is_clang: clang has compiled it.
+        is_optimized: clang has optimized it, or may have.
         doubt: why places by the ABI are not known; None if they are.
         promotes: parameters are passed as C had it before prototypes.
     """
@@ -74,6 +76,7 @@ class Declared:
     frame_base: bytes
     external: bool
     is_clang: bool
+    is_optimized: bool
     doubt: str | None
     promotes: bool
 
@@ -107,6 +110,9 @@ def read_declared(unit: Unit, position: int) -> Declared:
         frame_base=frame_base.raw if frame_base and isinstance(frame_base.raw, bytes) else b"",
         external=any(At.EXTERNAL in entry for _, entry in chain),
         is_clang="clang" in (unit.text((unit.skeleton or unit).root.get(At.PRODUCER)) or ""),
+        is_optimized=At.CALL_ALL_CALLS in own
+        or At.GNU_ALL_CALL_SITES in own
+        or unit.header.encoding.version < _FIRST_MARKED_VERSION,
         doubt=_doubt(chain),
         promotes=is_c(chain[-1][0]) and not any(At.PROTOTYPED in entry for _, entry in chain),
     )

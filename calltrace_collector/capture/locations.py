@@ -30,15 +30,14 @@ class EntryLocation:
     Attributes:
         pieces: where it is on entry; None if that is not said, or not plainly.
         address: the register that its address is in, if that is what is said; else None.
-        home: where the function keeps it throughout, in bytes from the stack pointer on entry; None if it
-            is not in memory all the time. It may be put there only after the entry.
         is_somewhere: it exists on entry, or is kept in memory throughout.
+        is_in_frame: it is at one place of the frame throughout.
     """
 
     pieces: tuple[Piece, ...] | None = None
     address: int | None = None
-    home: int | None = None
     is_somewhere: bool = False
+    is_in_frame: bool = False
 
 
 def entry_location(unit: Unit, value: Value, low_pc: int, size: int, frame_base: bytes) -> EntryLocation:
@@ -78,7 +77,7 @@ def _one_place(expression: bytes, size: int, frame_base: bytes, *, is_always: bo
         if end == len(expression) and base is not None:
             return _in_memory(base + offset, size, is_always=is_always)
         if expression[end:] in (b"", bytes([_DEREF])):
-            return EntryLocation(is_somewhere=True)
+            return EntryLocation(is_somewhere=True, is_in_frame=is_always)
     elif _BREG0 <= operation < _BREG0 + 16:
         offset, end = signed(expression, 1)
         if end == len(expression):
@@ -92,8 +91,8 @@ def _one_place(expression: bytes, size: int, frame_base: bytes, *, is_always: bo
 def _in_memory(offset: int, size: int, *, is_always: bool) -> EntryLocation:
     # Above the return address are arguments, below is what the function has yet to write.
     if offset >= 8 and size > 0:
-        return EntryLocation((Stack(offset, size),), home=offset if is_always else None, is_somewhere=True)
-    return EntryLocation(home=offset if is_always else None, is_somewhere=is_always)
+        return EntryLocation((Stack(offset, size),), None, True, is_always)
+    return EntryLocation(None, None, is_always, is_always)
 
 
 def _frame_base_from_entry(frame_base: bytes) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from calltrace_collector.capture.abi import Places, result_pieces
 from calltrace_collector.capture.declared import Declared, DeclaredParameter
@@ -76,10 +77,30 @@ def parameters_of(
         reason = reason or "the compiler may have changed the parameters of a function that only it calls"
     if reason is not None:
         places.doubt(reason)
-    return tuple(
+    found = tuple(
         _parameter(*each, places, promotes=function.promotes)
         for each in zip(function.parameters, typed, said, strict=True)
     )
+    if not function.is_clang or not (function.is_optimized or _looks_optimized(typed, said)):
+        return found
+    return tuple(
+        replace(one, is_skipped_unused=_is_skipped(each, place))
+        for one, each, place in zip(found, typed, said, strict=True)
+    )
+
+
+def _looks_optimized(typed: Sequence[Typed], said: Sequence[EntryLocation]) -> bool:
+    """Tells whether a parameter is not where clang keeps it without optimization."""
+    return not all(one.is_in_frame or each.shape.by_reference for each, one in zip(typed, said, strict=True))
+
+
+def _is_skipped(typed: Typed, said: EntryLocation) -> bool:
+    """Tells whether callers leave the parameter out where clang sees that the function does not use it.
+
+    What is kept in the frame is used; structs that are copied to the stack are always copied.
+    """
+    is_copied = typed.shape.is_in_memory and typed.shape.is_aggregate and not typed.shape.by_reference
+    return not (is_copied or (said.is_in_frame and said.pieces is None))
 
 
 def _said(function: Declared, declared: DeclaredParameter, typed: Typed, low_pc: int) -> EntryLocation:

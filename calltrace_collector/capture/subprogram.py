@@ -26,6 +26,8 @@ class Parameter:
         invisible_reference: `pieces` hold the address of the object and not the object.
         artificial: the compiler has added it, as `this`.
         text: how to get at the characters if it is text (or a reference to text); else None.
+        is_skipped_unused: callers do not pass it if the function does not use it: what is in its place is
+            the parameter only if the function keeps it for after the hook.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Parameter:
     invisible_reference: bool = False
     artificial: bool = False
     text: TextAccess | None = None
+    is_skipped_unused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
