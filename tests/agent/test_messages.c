@@ -9,10 +9,11 @@
 
 static void expect(const uint8_t *bytes, size_t size, uint64_t welcome, uint64_t ack)
 {
-    struct collector_message message = {77, 77};
+    struct collector_message message = {.welcome_next_sequence = 77, .ack_sequence = 77};
     CHECK_EQUAL(message_read(bytes, size, &message), 0);
     CHECK_EQUAL(message.welcome_next_sequence, welcome);
     CHECK_EQUAL(message.ack_sequence, ack);
+    CHECK(message.capture_plan == NULL);
 }
 
 static void refuse(const uint8_t *bytes, size_t size)
@@ -37,13 +38,29 @@ static void test_collector_messages(void)
 static void test_unknown_fields(void)
 {
     /* Of each wire type, around the field and inside of it. */
-    expect(BYTES("\x18\x2a\x12\x02\x08\x05"), 0, 5);                             /* varint */
-    expect(BYTES("\x19\x01\x02\x03\x04\x05\x06\x07\x08\x12\x02\x08\x05"), 0, 5); /* 64 bits */
-    expect(BYTES("\x1a\x02\x08\x63\x12\x02\x08\x05"), 0, 5);                     /* bytes */
-    expect(BYTES("\x1d\x01\x02\x03\x04\x12\x02\x08\x05"), 0, 5);                 /* 32 bits */
+    expect(BYTES("\x20\x2a\x12\x02\x08\x05"), 0, 5);                             /* varint */
+    expect(BYTES("\x21\x01\x02\x03\x04\x05\x06\x07\x08\x12\x02\x08\x05"), 0, 5); /* 64 bits */
+    expect(BYTES("\x22\x02\x08\x63\x12\x02\x08\x05"), 0, 5);                     /* bytes */
+    expect(BYTES("\x25\x01\x02\x03\x04\x12\x02\x08\x05"), 0, 5);                 /* 32 bits */
     expect(BYTES("\x12\x04\x10\x63\x08\x05"), 0, 5);
     expect(BYTES("\x12\x06\x12\x02\x08\x63\x08\x05"), 0, 5);
     expect(BYTES("\xfa\xff\xff\xff\x0f\x01\x63\x12\x02\x08\x05"), 0, 5); /* the largest field number */
+}
+
+/* What a message has of a plan is not looked into here. */
+static void test_plans(void)
+{
+    static const uint8_t bytes[] = "\x12\x02\x08\x05\x1a\x03\xff\xff\xff\x18\x07";
+    struct collector_message message;
+    CHECK_EQUAL(message_read(bytes, sizeof bytes - 1, &message), 0);
+    CHECK_EQUAL(message.ack_sequence, 5);
+    CHECK(message.capture_plan == bytes + 6);
+    CHECK_EQUAL(message.capture_plan_bytes, 3);
+    CHECK_EQUAL(message_read(bytes + 4, 2, &message), -EBADMSG);
+    /* An empty one is one, too: of module 0, without hooks. */
+    CHECK_EQUAL(message_read(BYTES("\x1a\x00"), &message), 0);
+    CHECK(message.capture_plan != NULL);
+    CHECK_EQUAL(message.capture_plan_bytes, 0);
 }
 
 static void test_malformed(void)
@@ -99,6 +116,7 @@ int main(void)
 {
     test_collector_messages();
     test_unknown_fields();
+    test_plans();
     test_malformed();
     test_cut();
     test_envelope();
