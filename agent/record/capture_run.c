@@ -16,7 +16,9 @@ struct run {
     uint8_t *end; /* nothing is left from here on, so that there is room for the status of items to come */
     const struct capture_hook *hook;
     const struct capture_context *context;
-    bool unreadable; /* the present item loads what cannot be read */
+    uint64_t stack_pointer;
+    uint64_t stack_bytes; /* that can be read from there on */
+    bool unreadable;      /* the present item loads what cannot be read */
 };
 
 static inline uint64_t low_bytes(uint64_t value, unsigned size)
@@ -38,9 +40,8 @@ static inline uint8_t next(struct run *r)
 static FORCE_INLINE uint64_t load(struct run *r, uint64_t address, unsigned size)
 {
     uint64_t value = 0;
-    uint64_t stack_pointer = r->context->registers->general[CAPTURE_STACK_POINTER];
-    uint64_t place = address - stack_pointer, above = r->context->stack_end - stack_pointer;
-    if (place < above && above - place >= sizeof value)
+    uint64_t place = address - r->stack_pointer;
+    if (place < r->stack_bytes && r->stack_bytes - place >= sizeof value)
         return low_bytes(capture_read_word(address), size);
     if (!r->unreadable && !capture_read(r->context, address, &value, size))
         r->unreadable = true;
@@ -281,12 +282,15 @@ static void leave_text(struct run *r, bool has_length)
 
 size_t capture_run(const struct capture_hook *hook, const struct capture_context *context, uint8_t *out)
 {
+    uint64_t stack_pointer = context->registers->general[CAPTURE_STACK_POINTER];
     struct run r = {
         .at = hook->program,
         .out = out + sizeof hook->layout,
         .end = out + CAPTURE_BYTES - hook->items,
         .hook = hook,
         .context = context,
+        .stack_pointer = stack_pointer,
+        .stack_bytes = context->stack_end > stack_pointer ? context->stack_end - stack_pointer : 0,
     };
     put_u32(out, hook->layout);
     for (unsigned i = 0; i < hook->items; i++) {
