@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-from bench.collector import Collector
+from bench.collector import Collector, Traced
 from bench.measurement import Bench, BenchError, Measurement, spread
 from bench.program import Run, environment, run
 from bench.result import Result, at_most
@@ -65,18 +65,31 @@ def preloaded(bench: Bench, hooks: str) -> Runner:
     return partial(run, its_environment=environment(bench.workshop.hooks(hooks)))
 
 
-class _Agent:
-    """Runs programs with the agent, and watches for full rings."""
+class Agent:
+    """Runs programs with the agent, and watches for full rings.
 
-    def __init__(self, collector: Collector) -> None:
+    Args:
+        collector: takes what they do.
+        settings: of the agent, that is, more of the programs' environment.
+    """
+
+    def __init__(self, collector: Collector, **settings: str) -> None:
         self._collector = collector
+        self._settings = settings
         self.lost = 0
         self.made = 0
+        self.last: Traced | None = None
+
+    @property
+    def note(self) -> str:
+        """Says that the ring was full, if it was."""
+        return f"ring full for {self.lost:,} of {self.made:,} events" if self.lost else ""
 
     def __call__(self, command: list[str | int]) -> Run:
-        traced = self._collector.trace(command, CALLTRACE_OVERFLOW="drop")
+        traced = self._collector.trace(command, None, CALLTRACE_OVERFLOW="drop", **self._settings)
         events = 2 * traced.run.calls
         self.made += events
+        self.last = traced
         self.lost += traced.process.lost_events
         threads = self._collector.reader.threads(traced.process.id)
         orphan_exits = sum(thread.orphan_exits for thread in threads)
@@ -89,15 +102,14 @@ def measure(bench: Bench) -> list[Result]:
     results = []
     with Collector() as collector:
         for subject in SUBJECTS:
-            agent = _Agent(collector)
+            agent = Agent(collector)
             runners: dict[str, Runner] = {
                 "no-op": preloaded(bench, "noop"),
                 "reference": preloaded(bench, "reference"),
                 "agent": agent,
             }
             times = interleaved(bench, subject, runners)
-            note = f"ring full for {agent.lost:,} of {agent.made:,} events" if agent.lost else ""
-            results.extend(_results(subject, times, note))
+            results.extend(_results(subject, times, agent.note))
     return results
 
 
