@@ -41,7 +41,7 @@ static bool is_hopeless(const struct flusher *f)
 /* Whether a thread has waited long enough. */
 static bool is_too_long(const struct attach_request *request, uint64_t now_ns)
 {
-    if (now_ns - request->begun_ns < agent.config.capture_wait_ns)
+    if (now_ns < request->begun_ns + agent.config.capture_wait_ns)
         return false;
     if (agent.config.capture_wait_ns != 0)
         complaint_leave("the collector has not said in time what to capture: the first calls have no values; "
@@ -64,7 +64,7 @@ static bool await_plans(struct flusher *f, struct attach_request *request)
         __atomic_store_n(&agent.plans_crowded, f->plans.crowded, __ATOMIC_RELAXED);
         return true;
     }
-    request->again = now_ns - request->asked_ns >= SIGNALS_WAIT_NS;
+    request->again = now_ns >= request->asked_ns + SIGNALS_WAIT_NS;
     f->awaited = true;
     return request->again;
 }
