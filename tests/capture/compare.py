@@ -82,6 +82,8 @@ def _text(truth: str | None, value: Any, *, is_cut: bool) -> bool:
 
 
 def _character(kind: Kind, truth: int, value: Any) -> bool:
+    if kind.spelling in ("signed char", "unsigned char"):  # int8_t and uint8_t
+        return type(value) is int and value == truth
     is_byte = "char" in kind.spelling and "char16" not in kind.spelling and kind.spelling != "wchar_t"
     code = truth & (0xFF if is_byte else 0xFFFFFFFF)
     if is_byte and code > 0x7F:

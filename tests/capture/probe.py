@@ -9,6 +9,7 @@ import os
 import re
 import struct
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,11 +64,12 @@ class Probe:
 
     def run(self, program: Path, plan: Plan) -> tuple[list[Event], str]:
         """Runs a program by a plan; returns what its hooks left, and what the program printed."""
-        path, out = self._folder / "plan", self._folder / "out"
+        path, out = self._folder / f"{program.name}.plan", self._folder / f"{program.name}.out"
         hooks = [
             struct.pack("<QQII", hook.return_offset, hook.function_offset, number, len(hook.program))
             + hook.program
             for number, hook in enumerate(plan.hooks)
+            if hook.program
         ]
         path.write_bytes(struct.pack("<I", len(hooks)) + b"".join(hooks))
         done = subprocess.run(
@@ -108,17 +110,21 @@ def shown_of(
 ) -> list[Shown]:
     """Brings events into the form of calls, by going through the true calls.
 
-    A hook without a plan leaves nothing: where the next event is another call's, this one has no values.
+    A hook without a plan leaves nothing. So nothing is known of a function of which any event is missing.
     """
     shown = [Shown(call.function, None, None) for call in truth]
-    names = {call.function for call in truth}
-    pending = [event for event in reversed(events) if _path(event.function) in names]
+    true = Counter(
+        (is_entry, truth[n].function) for is_entry, n in _order(truth) if _leaves(truth[n], is_entry)
+    )
+    found = Counter((event.is_entry, _path(event.function)) for event in events)
+    whole = {key for key in true if true[key] == found[key]}
+    pending = [event for event in reversed(events) if (event.is_entry, _path(event.function)) in whole]
     for is_entry, number in _order(truth):
         call = truth[number]
-        if not pending or pending[-1].is_entry != is_entry or _path(pending[-1].function) != call.function:
+        if (is_entry, call.function) not in whole or not _leaves(call, is_entry):
             continue
         event = pending.pop()
-        if event.values is None or (call.result is UNWOUND and not is_entry):
+        if event.values is None:
             continue
         layout = plan.layouts[event.layout]
         rows = [value.json() for value in decode(layout, event.values, symbol_of)]
@@ -140,6 +146,10 @@ def _order(truth: list[Call]) -> Iterator[tuple[bool, int]]:
         yield True, number
     while stack:
         yield False, stack.pop()
+
+
+def _leaves(call: Call, is_entry: bool) -> bool:
+    return is_entry or call.result is not UNWOUND
 
 
 def _path(function: str) -> str:

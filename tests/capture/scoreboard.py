@@ -159,9 +159,11 @@ class Scoreboard:
         if by_kind:
             lines += self._lines_of_kinds()
         lines += [f"type {true} is shown as {shown}: {n}" for (true, shown), n in self.types.most_common(30)]
-        lines += [f"WRONG {line}" for line in self.wrong[:MOST_LISTED]]
-        if len(self.wrong) > MOST_LISTED:
-            lines.append(f"WRONG ... {len(self.wrong):,} in all")
+        # Of each parameter only the first.
+        first = {line.partition(": expected")[0]: line for line in reversed(self.wrong)}
+        lines += [f"WRONG {line}" for line in list(reversed(first.values()))[:MOST_LISTED]]
+        if self.wrong:
+            lines.append(f"WRONG {len(self.wrong):,} values of {len(first):,} parameters and results")
         return lines
 
     def _lines_of_kinds(self) -> list[str]:
