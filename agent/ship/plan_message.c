@@ -9,7 +9,7 @@ enum { RETURN_OFFSET = 1, FUNCTION_OFFSET, LAYOUT, PROGRAM };
 
 static int read_hook(struct proto_reader r, struct plan_hook *hook)
 {
-    *hook = (struct plan_hook){0};
+    *hook = (struct plan_hook){.program = r.at};
     struct proto_field field;
     while (r.at < r.end) {
         if (proto_read_field(&r, &field) < 0)
@@ -30,8 +30,7 @@ static int read_hook(struct proto_reader r, struct plan_hook *hook)
             hook->program_bytes = (uint32_t)inside;
         }
     }
-    bool is_whole = hook->return_offset != 0 && hook->function_offset != 0 && hook->program_bytes != 0;
-    return is_whole ? 0 : -EBADMSG;
+    return hook->return_offset != 0 && hook->function_offset != 0 ? 0 : -EBADMSG;
 }
 
 int plan_message_read(const uint8_t *bytes, size_t size, struct plan_message *out)

@@ -19,7 +19,7 @@ struct plan_hook {
     uint64_t return_offset; /* in the file's own numbering, as the function's */
     uint64_t function_offset;
     uint32_t layout;
-    uint32_t program_bytes; /* 1 to CAPTURE_PROGRAM_BYTES */
+    uint32_t program_bytes; /* 0 (nothing but the layout is left) to CAPTURE_PROGRAM_BYTES */
     const uint8_t *program;
 };
 

@@ -63,14 +63,31 @@ static void test_refused(void)
     refuse(BYTES("\x08\x80\x80\x80\x80\x10"));                /* a module's number of 33 bits */
     refuse(BYTES("\x1a\x0b" RETURN_OFFSET "\x22\x00"));       /* no function */
     refuse(BYTES("\x1a\x0c" FUNCTION_OFFSET "\x22\x01\x2a")); /* no return address */
-    refuse(BYTES("\x1a\x12" RETURN_OFFSET FUNCTION_OFFSET));  /* no program */
-    refuse(BYTES("\x1a\x14" RETURN_OFFSET FUNCTION_OFFSET "\x22\x00"));
     refuse(BYTES("\x1a\x1b" RETURN_OFFSET FUNCTION_OFFSET "\x18\x80\x80\x80\x80\x10\x22\x01\x2a"));
     refuse(BYTES("\x1a\x00"));
     refuse(BYTES("\x1a\x03\x09\x01\x02"));
     refuse(BYTES(HOOK "\x1a\x18"));
     /* Numbers of other wire types are no numbers. */
     refuse(BYTES("\x1a\x10\x08\x01" FUNCTION_OFFSET "\x18\x05\x22\x01\x2a"));
+}
+
+/* Where nothing can be captured, there is a layout, which says why, and no program. */
+static void test_no_program(void)
+{
+    static const char *const messages[] = {
+        "\x1a\x14" RETURN_OFFSET FUNCTION_OFFSET "\x18\x05",
+        "\x1a\x16" RETURN_OFFSET FUNCTION_OFFSET "\x18\x05\x22\x00",
+    };
+    static const size_t sizes[] = {22, 24};
+    for (int i = 0; i < 2; i++) {
+        struct plan_message message;
+        struct plan_hook hook;
+        CHECK_EQUAL(plan_message_read((const uint8_t *)messages[i], sizes[i], &message), 0);
+        CHECK(plan_message_hook(&message, NULL, &hook) != NULL);
+        CHECK_EQUAL(hook.layout, 5);
+        CHECK_EQUAL(hook.program_bytes, 0);
+        CHECK(hook.program != NULL);
+    }
 }
 
 /* A program of the largest size is taken, one that is larger by a byte is not. */
@@ -112,6 +129,7 @@ int main(void)
 {
     test_whole();
     test_refused();
+    test_no_program();
     test_largest_program();
     test_cut();
     return 0;
