@@ -115,7 +115,7 @@ int capture_check(struct capture_hook *hook, uint32_t text_limit)
 {
     struct reader r = {hook->program, hook->program + hook->size};
     uint32_t items = 0, bytes = sizeof hook->layout;
-    if (hook->size == 0 || hook->size > CAPTURE_PROGRAM_BYTES || text_limit > CAPTURE_TEXT_BYTES)
+    if (hook->size > CAPTURE_PROGRAM_BYTES || text_limit > CAPTURE_TEXT_BYTES)
         return -EINVAL;
     while (r.at != r.end) {
         uint32_t most = check_item(&r, text_limit);

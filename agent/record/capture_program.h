@@ -2,7 +2,8 @@
  * What a hook's capture program is, byte by byte, and what it leaves behind. Made by the collector
  * (calltrace_collector/capture/program.py), run by the agent.
  *
- * A program is items, one behind the other. An item is a kind, what that kind takes, and expressions:
+ * A program is items, one behind the other; where nothing can be captured, none. An item is a kind, what that
+ * kind takes, and expressions:
  *
  *   VALUE   u8 size (1 to 16); one expression for each 8 bytes begun, lowest first
  *   MEMORY  u16 size (1 to CAPTURE_MEMORY_BYTES); expression: the address
