@@ -15,6 +15,7 @@ from calltrace_collector.capture.state import Code, State
 from calltrace_collector.capture.walk import (
     HOOKS,
     NEVER_RETURN,
+    UNWINDS,
     Budget,
     UntraceableError,
     taken,
@@ -62,6 +63,14 @@ class EntryTrace:
         """
         first = self._ways[0].stack(offset, size)
         return first if all(way.stack(offset, size) == first for way in self._ways[1:]) else None
+
+    def at_hook(self, number: int) -> Expression | None:
+        """Returns what a general register holds when the hook is called, over what there was on entry.
+
+        None: it cannot be told, or differs between ways to the hook.
+        """
+        first = self._ways[0].at_hook(number)
+        return first if all(way.at_hook(number) == first for way in self._ways[1:]) else None
 
     def _found(self, atom: Expression, size: int) -> Expression | None:
         if not 1 <= size <= 8:
@@ -117,7 +126,7 @@ def _follow(
             name = target_name(code, after, step)
             if name in HOOKS:
                 raise UntraceableError("another hook is called before")
-            if name in NEVER_RETURN:
+            if name in NEVER_RETURN or name in UNWINDS:
                 return []
             state.call()
             continue

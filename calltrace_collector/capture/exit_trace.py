@@ -205,7 +205,7 @@ def _calls_on(code: Code, after: int, step: Step) -> bool:
     name = target_name(code, after, step)
     if name in HOOKS:
         raise UntraceableError("another hook is called behind")
-    if name == UNWINDS:
+    if name in UNWINDS:
         raise UnwindsError
     return name not in NEVER_RETURN
 
@@ -213,6 +213,8 @@ def _calls_on(code: Code, after: int, step: Step) -> bool:
 def _jump_target(name: str | None, after: int, step: Step) -> int:
     if step.target is None:
         raise UntraceableError("the code there jumps through a pointer")
+    if name in HOOKS:
+        raise UntraceableError("another hook is called behind")
     if name is not None and ".cold" not in name:
         raise UntraceableError("it returns what another function returns")
     return after + step.target

@@ -11,7 +11,8 @@ from calltrace_collector.capture.state import Code, State
 
 HOOKS = frozenset(("__cyg_profile_func_enter", "__cyg_profile_func_exit"))
 
-UNWINDS = "_Unwind_Resume"
+UNWINDS = frozenset(("_Unwind_Resume", "__cxa_rethrow", "__clang_call_terminate", "_ZSt9terminatev"))
+"""Where functions end that an exception leaves, or may not leave."""
 
 NEVER_RETURN = frozenset(
     (
@@ -22,13 +23,9 @@ NEVER_RETURN = frozenset(
         "exit",
         "__assert_fail",
         "__cxa_throw",
-        "__cxa_rethrow",
         "__cxa_bad_cast",
         "__cxa_bad_typeid",
         "__cxa_throw_bad_array_new_length",
-        "__clang_call_terminate",
-        "_ZSt9terminatev",
-        "__ubsan_handle_builtin_unreachable_abort",
     )
 )
 
