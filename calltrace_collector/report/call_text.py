@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from calltrace_collector.capture.values_content import Missing
 from calltrace_collector.query.captured import Value
 from calltrace_collector.report.units import printable
 from calltrace_collector.symbols.globs import name_forms
 
 __all__ = ["call_text", "returned_text"]
 
+_UNKNOWN = "?"
 _VALUE_WIDTH = 100
 """Of a value's text, at most so many letters are shown,"""
 _ARGUMENTS_WIDTH = 300
@@ -19,7 +21,8 @@ _ARGUMENTS_WIDTH = 300
 def call_text(function: str, arguments: Sequence[Value], returned: Value | None) -> str:
     """Returns a call as its author would write it: ``parse(s="12,3", len=4)``.
 
-    Long values are cut; jsonl has all of them. Where nothing was captured, it is the function's name.
+    Long values are cut, and of those that are unavailable it is not said why; jsonl has all of that. Where
+    nothing was captured, it is the function's name.
 
     Args:
         function: its demangled name, printable.
@@ -49,5 +52,7 @@ def _listed(arguments: Sequence[Value]) -> str:
 
 
 def _short(value: Value) -> str:
+    if isinstance(value.content, Missing):
+        return _UNKNOWN
     text = printable(value.text())
     return text if len(text) <= _VALUE_WIDTH else text[: _VALUE_WIDTH - 1] + "…"

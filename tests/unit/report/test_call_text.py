@@ -2,13 +2,15 @@
 
 import pytest
 
-from calltrace_collector.capture.values_content import Characters, Missing
+from calltrace_collector.capture.values_content import Address, Characters, Members, Missing
 from calltrace_collector.query.captured import Value
 from calltrace_collector.report.call_text import call_text, returned_text
 
 TEXT = Value("s", "const char *", Characters(b"12,3"))
 LENGTH = Value("len", "size_t", 4)
 NAMELESS = Value("", "int", 2)
+GONE = Value("gone", "int", Missing("it is overwritten before the hook is called"))
+PARTLY = Value("p", "struct pair", Members((("x", 1), ("y", Missing("cut")))))
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,8 @@ NAMELESS = Value("", "int", 2)
         ("parse", (TEXT,), None, 'parse(s="12,3")'),
         ("parse", (NAMELESS, LENGTH), None, "parse(2, len=4)"),
         ("parse", (), None, "parse"),
+        ("parse", (TEXT, GONE), GONE, 'parse(s="12,3", gone=?) = ?'),
+        ("parse", (PARTLY,), None, "parse(p={x=1, y=<unavailable: cut>})"),
         ("parse", (), NAMELESS, "parse() = 2"),
         ("ns::parse(char const*, int)", (TEXT, LENGTH), None, 'ns::parse(s="12,3", len=4)'),
         ("ns::parse(char const*, int)", (), None, "ns::parse(char const*, int)"),
@@ -45,5 +49,5 @@ def test_many_values_are_cut() -> None:
 
 
 def test_what_a_terminal_would_obey_is_not_shown() -> None:
-    value = Value("a\x1b", "int", Missing("for \x1b[2J"))
+    value = Value("a\x1b", "int", Address(1, "f\x1b[2J"))
     assert "\x1b" not in call_text("f", (value,), value) + returned_text(value)
