@@ -128,8 +128,8 @@ def _members(kind: Kind, truth: dict[str, Any], value: Any, objects: Mapping[str
     if not isinstance(value, dict):
         return False
     shown = dict(value)
-    for part in value.values():  # a base class is shown as a member
-        if isinstance(part, dict) and kind.label == "class base":
+    for name, part in value.items():
+        if isinstance(part, dict) and name.startswith("Base"):  # a base class is shown as a member
             shown |= part
     return all(
         name in shown and _same(member, truth[name], shown[name], objects) for name, member in kind.members
@@ -140,8 +140,9 @@ def _array(kind: Kind, truth: list[Any], value: Any, objects: Mapping[str, int])
     element = kind.element
     assert element is not None
     if isinstance(value, str):  # of characters
-        content = bytes(code & 0xFF for code in truth).rstrip(b"\0")
-        return bool(content.decode("utf-8", "backslashreplace") == value)
+        content = bytes(code & 0xFF for code in truth)
+        whole, text = (part.decode("utf-8", "backslashreplace") for part in (content, content.rstrip(b"\0")))
+        return value in (whole, text)
     if not isinstance(value, list) or len(value) != len(truth):
         return False
     return all(_same(element, *pair, objects) for pair in zip(truth, value, strict=True))

@@ -42,12 +42,14 @@ class Scoreboard:
     Attributes:
         counts: by what was compiled how, ARGUMENT or RESULT, the kind's label, and the verdict.
         reasons: of what is unavailable: by what was compiled how, ARGUMENT or RESULT, and the reason.
+        examples: one value for each of these.
         wrong: each wrong value, as a line.
         types: spellings of types that differ from the source's: (source's, shown).
     """
 
     counts: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    examples: dict[tuple[str, str, str], str] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     types: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -113,6 +115,7 @@ class Scoreboard:
         if row is None or reason:
             verdict = UNAVAILABLE
             self.reasons[setting, part, str(reason)] += 1
+            self.examples.setdefault((setting, part, str(reason)), f"{path}: {name} ({kind.spelling})")
         elif is_right(kind, truth, row, objects):
             verdict = RIGHT
         else:
@@ -152,7 +155,7 @@ class Scoreboard:
                 )
                 lines.append(f"{setting:34} {part:9} {self.share(setting, part):7.2%}  {numbers}")
                 lines += [
-                    f"    {number:7,} {reason}"
+                    f"    {number:7,} {reason}, as in {self.examples[where, which, reason]}"
                     for (where, which, reason), number in self.reasons.most_common()
                     if (where, which) == (setting, part)
                 ]
