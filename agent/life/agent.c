@@ -93,8 +93,6 @@ static bool start(void)
         return false;
     }
     capture_text_limit = agent.config.string_limit;
-    capture_is_on = agent.config.capture[0] != 0;
-    capture_text_limit = agent.config.string_limit;
     clock_choose();
     if (sys_call3(SYS_getrandom, (long)agent.session_id, sizeof agent.session_id, 0) !=
         sizeof agent.session_id) {
@@ -142,8 +140,6 @@ static void forget_parent(void)
     agent.finish = 0;
     agent.finished = 0;
     agent.here = NULL;
-    capture_table_forget();
-    capture_memory_forked();
     agent.state = AGENT_UNSTARTED;
     ring_producer = &thread_unattached;
     thread_creator_tid = 0; /* in this process nobody created its only thread */
@@ -168,8 +164,6 @@ bool agent_start(void)
     capture_choose(traced);
     if (traced)
         crash_watch();
-    else
-        capture_is_on = false;
     if (!traced || agent.config.debug)
         agent_say(agent.message);
     __atomic_store_n(&agent.state, traced ? AGENT_RUNNING : AGENT_OFF, __ATOMIC_RELEASE);

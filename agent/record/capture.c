@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "agent/life/agent.h"
+#include "agent/life/thread.h"
 #include "agent/record/capture_memory.h"
 #include "agent/record/capture_table.h"
 #include "agent/record/clock.h"
@@ -25,12 +27,6 @@ struct event {
     uint64_t kind;
     uint64_t stack_pointer;
 };
-
-/* Until plans can be waited for. */
-__attribute__((weak)) void thread_await_plans(uint64_t address)
-{
-    (void)address;
-}
 
 static COLD const struct capture_hook *find_after_waiting(uint64_t return_address)
 {
@@ -122,6 +118,10 @@ static FORCE_INLINE bool capture(const struct event *event, const struct capture
         ring_attach(event->stack_pointer);
     struct producer *p = ring_producer;
     if (UNLIKELY(p->ring == NULL || !capture_is_on))
+        return false;
+    /* While libraries are unloaded, other code may come to be where a plan is for; not in the executable. */
+    if (UNLIKELY(__atomic_load_n(&agent.code_changes, __ATOMIC_RELAXED) != 0) &&
+        !capture_memory_is_lasting(return_address))
         return false;
     const struct capture_hook *hook = capture_table_find(return_address);
     if (UNLIKELY(hook == NULL)) {

@@ -136,6 +136,15 @@ void capture_memory_lasts(uint64_t begin, uint64_t end)
     __atomic_store_n(&memory.count, memory.count + 1, __ATOMIC_RELEASE);
 }
 
+bool capture_memory_is_lasting(uint64_t address)
+{
+    uint32_t count = __atomic_load_n(&memory.count, __ATOMIC_ACQUIRE);
+    for (uint32_t i = 0; i < count; i++)
+        if (is_within(address, memory.parts[i].begin, memory.parts[i].end))
+            return true;
+    return false;
+}
+
 void capture_memory_forget(void)
 {
     __atomic_store_n(&memory.count, 0, __ATOMIC_RELEASE);

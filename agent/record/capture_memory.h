@@ -39,6 +39,8 @@ uint64_t capture_stack_low(uint64_t stack_pointer, uint64_t low, uint64_t base);
  * captures. */
 void capture_memory_lasts(uint64_t begin, uint64_t end);
 
+bool capture_memory_is_lasting(uint64_t address);
+
 /* Libraries may be unloaded from now on: no part is known to last. */
 void capture_memory_forget(void);
 
