@@ -5,17 +5,17 @@ Format: DWARF 5, sections 2.6.1 (locations) and 7.7.1 (their encoding).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from calltrace_collector.capture.pieces import Piece, Register, Stack, Xmm
 from calltrace_collector.symbols.leb128 import signed, unsigned
-from calltrace_collector.symbols.loclists import is_list, location_at
+from calltrace_collector.symbols.loclists import is_list, location_at, locations
 from calltrace_collector.symbols.unit import Unit, Value
 
 __all__ = ["EntryLocation", "entry_location"]
 
-_DEREF, _REG0, _BREG0, _REGX, _FBREG, _BREGX = 0x06, 0x50, 0x70, 0x90, 0x91, 0x92
-_PIECE, _CALL_FRAME_CFA = 0x93, 0x9C
+_DEREF, _REG0, _BREG0, _REGX, _FBREG = 0x06, 0x50, 0x70, 0x90, 0x91
+_PIECE, _CALL_FRAME_CFA, _ENTRY_VALUE, _GNU_ENTRY_VALUE = 0x93, 0x9C, 0xA3, 0xF3
 _RSP, _RBP = 7, 6
 _FIRST_XMM = 17
 _CFA_ON_ENTRY = 8  # from the stack pointer on entry
@@ -30,13 +30,13 @@ class EntryLocation:
     Attributes:
         pieces: where it is on entry; None if that is not said, or not plainly.
         address: the register that its address is in, if that is what is said; else None.
-        is_somewhere: it exists on entry, or is kept in memory throughout.
+        is_in_register: it, or its address, is in a register at some time.
         is_in_frame: it is at one place of the frame throughout.
     """
 
     pieces: tuple[Piece, ...] | None = None
     address: int | None = None
-    is_somewhere: bool = False
+    is_in_register: bool = False
     is_in_frame: bool = False
 
 
@@ -54,22 +54,34 @@ def entry_location(unit: Unit, value: Value, low_pc: int, size: int, frame_base:
         IndexError, KeyError, ValueError, SymbolError: the data are damaged.
     """
     expression = location_at(unit, value, low_pc)
-    if not expression:
-        return EntryLocation()
-    whole = _one_place(expression, size, frame_base, is_always=not is_list(value))
+    found = _on_entry(expression, size, frame_base, is_always=not is_list(value)) if expression else None
+    found = found or EntryLocation()
+    if found.is_in_register:
+        return found
+    return replace(found, is_in_register=any(_names_register(one) for _, _, one in locations(unit, value)))
+
+
+def _names_register(expression: bytes) -> bool:
+    """Tells whether an expression says that something is or was in a register, and not in memory."""
+    first = expression[0] if expression else 0
+    return _REG0 <= first < _BREG0 or first in (_REGX, _ENTRY_VALUE, _GNU_ENTRY_VALUE)
+
+
+def _on_entry(expression: bytes, size: int, frame_base: bytes, *, is_always: bool) -> EntryLocation | None:
+    whole = _one_place(expression, size, frame_base, is_always=is_always)
     if whole is not None:
         return whole
     pieces = _pieces(expression)
     if pieces is None or sum(piece.size for piece in pieces) != size:
-        return EntryLocation()
-    return EntryLocation(pieces=pieces, is_somewhere=True)
+        return None
+    return EntryLocation(pieces=pieces, is_in_register=True)
 
 
 def _one_place(expression: bytes, size: int, frame_base: bytes, *, is_always: bool) -> EntryLocation | None:
     """Reads an expression of one operation; None if it is something else."""
     register, end = _register(expression, 0)
     if register is not None and end == len(expression):
-        return EntryLocation(pieces=_in_register(register, size), is_somewhere=True)
+        return EntryLocation(pieces=_in_register(register, size), is_in_register=True)
     operation = expression[0]
     if operation == _FBREG:
         offset, end = signed(expression, 1)
@@ -77,22 +89,22 @@ def _one_place(expression: bytes, size: int, frame_base: bytes, *, is_always: bo
         if end == len(expression) and base is not None:
             return _in_memory(base + offset, size, is_always=is_always)
         if expression[end:] in (b"", bytes([_DEREF])):
-            return EntryLocation(is_somewhere=True, is_in_frame=is_always)
+            return EntryLocation(is_in_frame=is_always)
     elif _BREG0 <= operation < _BREG0 + 16:
         offset, end = signed(expression, 1)
         if end == len(expression):
             if operation == _BREG0 + _RSP and not is_always:
                 return _in_memory(offset, size, is_always=False)
             if offset == 0 and operation not in (_BREG0 + _RSP, _BREG0 + _RBP):
-                return EntryLocation(address=operation - _BREG0, is_somewhere=True)
+                return EntryLocation(address=operation - _BREG0, is_in_register=True)
     return None
 
 
 def _in_memory(offset: int, size: int, *, is_always: bool) -> EntryLocation:
     # Above the return address are arguments, below is what the function has yet to write.
     if offset >= 8 and size > 0:
-        return EntryLocation((Stack(offset, size),), None, True, is_always)
-    return EntryLocation(None, None, is_always, is_always)
+        return EntryLocation((Stack(offset, size),), is_in_frame=is_always)
+    return EntryLocation(is_in_frame=is_always)
 
 
 def _frame_base_from_entry(frame_base: bytes) -> int | None:

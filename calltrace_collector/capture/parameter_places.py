@@ -15,6 +15,8 @@ from calltrace_collector.capture.typed import Typed
 from calltrace_collector.capture.types import TypeReader
 from calltrace_collector.model.capture import TypeKind
 
+_NULL_REASON = "it is always null, and compilers need not pass it"
+
 __all__ = ["Standing", "parameters_of", "result_of", "without_places"]
 
 
@@ -45,7 +47,7 @@ def result_of(reader: TypeReader, function: Declared, standing: Standing) -> Ret
     if typed.type.kind is TypeKind.VOID:
         return None
     found = function.doubt or result_pieces(typed.shape)
-    reason = standing.result_doubt
+    reason = _NULL_REASON if typed.is_null else standing.result_doubt
     if isinstance(found, str) or reason is not None:
         return ReturnValue(typed.type, None, reason or str(found))
     in_memory = any(isinstance(piece, Memory) for piece in found)
@@ -73,7 +75,8 @@ def parameters_of(
     reason = function.doubt or standing.doubt
     typed = [reader.of_entry(one.unit, one.type_entry) for one in function.parameters]
     said = [_said(function, *pair, low_pc) for pair in zip(function.parameters, typed, strict=True)]
-    if standing.may_lose and not all(one.is_somewhere for one in said):
+    is_optimized = function.is_clang and (function.is_optimized or _looks_optimized(typed, said))
+    if standing.may_lose and is_optimized and not all(map(_is_kept, typed, said)):
         reason = reason or "the compiler may have changed the parameters of a function that only it calls"
     if reason is not None:
         places.doubt(reason)
@@ -81,7 +84,7 @@ def parameters_of(
         _parameter(*each, places, promotes=function.promotes)
         for each in zip(function.parameters, typed, said, strict=True)
     )
-    if not function.is_clang or not (function.is_optimized or _looks_optimized(typed, said)):
+    if not is_optimized:
         return found
     return tuple(
         replace(one, is_skipped_unused=_is_skipped(each, place))
@@ -92,6 +95,14 @@ def parameters_of(
 def _looks_optimized(typed: Sequence[Typed], said: Sequence[EntryLocation]) -> bool:
     """Tells whether a parameter is not where clang keeps it without optimization."""
     return not all(one.is_in_frame or each.shape.by_reference for each, one in zip(typed, said, strict=True))
+
+
+def _is_kept(typed: Typed, said: EntryLocation) -> bool:
+    """Tells whether a parameter is sure to be there still, of a function whose callers clang all knows.
+
+    What is in memory only may have been put there as a constant, and be no parameter any more.
+    """
+    return typed.shape.is_empty or (said.is_in_register and not typed.is_null)
 
 
 def _is_skipped(typed: Typed, said: EntryLocation) -> bool:
@@ -105,7 +116,7 @@ def _is_skipped(typed: Typed, said: EntryLocation) -> bool:
 
 def _said(function: Declared, declared: DeclaredParameter, typed: Typed, low_pc: int) -> EntryLocation:
     if declared.location is None:
-        return EntryLocation(is_somewhere=typed.shape.is_empty)
+        return EntryLocation()
     return entry_location(function.unit, declared.location, low_pc, typed.shape.size, function.frame_base)
 
 
@@ -117,6 +128,8 @@ def _parameter(
     if shape.by_reference:
         by_debug = None if said.address is None else (Register(said.address, 8),)
     pieces, reason = _agreed(by_abi, by_debug)
+    if typed.is_null:
+        pieces, reason = None, _NULL_REASON
     if promotes and typed.type.kind is TypeKind.FLOAT and shape.size == 4:
         pieces, reason = None, "a function without prototype gets it as a double"
     return Parameter(

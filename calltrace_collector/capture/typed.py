@@ -24,6 +24,7 @@ class Typed:
         type: as far as it takes to show a value of it.
         shape: as far as it takes to find one.
         text: its layout if it has characters: a char pointer, std::string or std::string_view.
+        is_null: it is std::nullptr_t, which nobody needs to pass.
         referred: of a reference, that of what it refers to.
     """
 
@@ -31,6 +32,7 @@ class Typed:
     shape: Shape
     text: TextLayout | None = None
     referred: TextLayout | None = None
+    is_null: bool = False
 
 
 def scalar(size: int, kind: LeafClass) -> Shape:

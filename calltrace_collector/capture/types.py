@@ -128,7 +128,8 @@ class TypeReader:
         if read is not None:
             return read(unit, position, entry, depth)
         if tag == Tag.UNSPECIFIED_TYPE and unit.text(entry.get(At.NAME)) == "decltype(nullptr)":
-            return Typed(Type(TypeKind.POINTER, "std::nullptr_t", 8), scalar(8, LeafClass.INTEGER))
+            null = Type(TypeKind.POINTER, "std::nullptr_t", 8)
+            return Typed(null, scalar(8, LeafClass.INTEGER), is_null=True)
         return unknown(name_at(unit, position), "its type is of a kind that is not known")
 
     def _alias(self, unit: Unit, position: int, entry: Entry, depth: int) -> Typed:

@@ -6,6 +6,8 @@ views of locations, which say what else happens at an address.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from calltrace_collector.symbols.forms import At, Form
 from calltrace_collector.symbols.leb128 import unsigned
 from calltrace_collector.symbols.ranges import base_address
@@ -13,6 +15,7 @@ from calltrace_collector.symbols.unit import Unit, Value
 
 _BLOCKS = frozenset({Form.EXPRLOC, Form.BLOCK, Form.BLOCK1, Form.BLOCK2, Form.BLOCK4})
 _MAX_ADDRESS = (1 << 64) - 1
+_EVERYWHERE = 0, _MAX_ADDRESS
 _MAX_LENGTH = 1 << 16
 _FIRST_LOCLISTS_VERSION = 5
 
@@ -36,13 +39,31 @@ def location_at(unit: Unit, value: Value, address: int) -> bytes | None:
     Raises:
         IndexError, KeyError, ValueError, SymbolError: the data are damaged, or of a kind that is not read.
     """
+    default: bytes | None = None
+    for start, end, expression in locations(unit, value):
+        if start <= address < end:
+            if (start, end) != _EVERYWHERE:
+                return expression
+            default = expression
+    return default
+
+
+def locations(unit: Unit, value: Value) -> Iterator[tuple[int, int, bytes]]:
+    """Yields all that is said of where a variable is; as location_at() does otherwise.
+
+    Yields:
+        The first address, the first one behind it, and the expression; the one that holds where nothing
+        else does has all addresses.
+    """
     if not is_list(value):
-        return value.raw if isinstance(value.raw, bytes) else None
-    if unit.header.encoding.version >= _FIRST_LOCLISTS_VERSION:
-        return _in_loclist(unit, _loclist_start(unit, value), address)
-    if unit.skeleton:
+        if isinstance(value.raw, bytes):
+            yield *_EVERYWHERE, value.raw
+    elif unit.header.encoding.version >= _FIRST_LOCLISTS_VERSION:
+        yield from _in_loclist(unit, _loclist_start(unit, value))
+    elif unit.skeleton:
         raise ValueError("lists of locations of split DWARF 4 are not read")
-    return _in_old_list(unit, value.number, address)
+    else:
+        yield from _in_old_list(unit, value.number)
 
 
 def _loclist_start(unit: Unit, value: Value) -> int:
@@ -59,10 +80,9 @@ def _loclist_start(unit: Unit, value: Value) -> int:
     return base + int.from_bytes(table, "little")
 
 
-def _in_loclist(unit: Unit, position: int, address: int) -> bytes | None:
+def _in_loclist(unit: Unit, position: int) -> Iterator[tuple[int, int, bytes]]:
     data = unit.dwarf.whole("loclists")
     base = base_address(unit)
-    default: bytes | None = None
     while kind := data[position]:
         position += 1
         if kind == 9:  # DW_LLE_GNU_view_pair
@@ -73,13 +93,12 @@ def _in_loclist(unit: Unit, position: int, address: int) -> bytes | None:
             base, position = _address(unit, data, position, indexed=kind == 1)
             continue
         if kind == 5:  # DW_LLE_default_location
-            default, position = _expression(data, position)
+            expression, position = _expression(data, position)
+            yield *_EVERYWHERE, expression
             continue
         start, end, position = _bounds(unit, data, position, kind, base)
         expression, position = _expression(data, position)
-        if start <= address < end:
-            return expression
-    return default
+        yield start, end, expression
 
 
 def _bounds(unit: Unit, data: bytes, position: int, kind: int, base: int) -> tuple[int, int, int]:
@@ -117,7 +136,7 @@ def _cut(data: bytes, position: int, length: int) -> bytes:
     return data[position : position + length]
 
 
-def _in_old_list(unit: Unit, position: int, address: int) -> bytes | None:
+def _in_old_list(unit: Unit, position: int) -> Iterator[tuple[int, int, bytes]]:
     data = unit.dwarf.whole("loc")
     base = base_address(unit)
     while position + 16 <= len(data):
@@ -128,10 +147,9 @@ def _in_old_list(unit: Unit, position: int, address: int) -> bytes | None:
             base = high
             continue
         if not low and not high:
-            return None
+            return
         length = int.from_bytes(data[position : position + 2], "little")
         expression = _cut(data, position + 2, length)
         position += 2 + length
-        if base + low <= address < base + high:
-            return expression
+        yield base + low, base + high, expression
     raise IndexError("a list of locations has no end")
