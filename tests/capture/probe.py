@@ -16,7 +16,7 @@ from pathlib import Path
 
 from calltrace_collector.capture.values import decode
 from calltrace_collector.model.capture import Plan
-from tests.capture.scoreboard import Shown
+from tests.capture.scoreboard import Shown, path_of
 from tests.capture.truth import UNWOUND, Call
 
 __all__ = ["Probe", "shown_of"]
@@ -116,9 +116,9 @@ def shown_of(
     true = Counter(
         (is_entry, truth[n].function) for is_entry, n in _order(truth) if _leaves(truth[n], is_entry)
     )
-    found = Counter((event.is_entry, _path(event.function)) for event in events)
+    found = Counter((event.is_entry, path_of(event.function)) for event in events)
     whole = {key for key in true if true[key] == found[key]}
-    pending = [event for event in reversed(events) if (event.is_entry, _path(event.function)) in whole]
+    pending = [event for event in reversed(events) if (event.is_entry, path_of(event.function)) in whole]
     for is_entry, number in _order(truth):
         call = truth[number]
         if (is_entry, call.function) not in whole or not _leaves(call, is_entry):
@@ -150,7 +150,3 @@ def _order(truth: list[Call]) -> Iterator[tuple[bool, int]]:
 
 def _leaves(call: Call, is_entry: bool) -> bool:
     return is_entry or call.result is not UNWOUND
-
-
-def _path(function: str) -> str:
-    return re.sub(r"[\[(<. ].*", "", function)
