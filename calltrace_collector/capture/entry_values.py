@@ -34,7 +34,7 @@ class Values:
 
     def stack(self, offset: int, size: int) -> Expression | None:
         """Returns the address of bytes on the stack, if they are what they were on entry."""
-        if size <= 0 or not self._state.memory.untouched(ex.STACK, offset, size):
+        if offset < 0 or size <= 0 or not self._state.memory.untouched(ex.STACK, offset, size):
             return None
         start = self._address(ex.STACK)
         if start is None:

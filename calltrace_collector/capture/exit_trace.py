@@ -5,6 +5,8 @@ preserves, and memory as it is then. What is assumed:
 
 - Between the hook and `ret` nothing but this code writes to the function's own stack frame. (Another thread
   might, through a pointer to a local variable; then the program itself races.)
+- What is written to static variables after the hook (counters, as of coverage) is not part of a result in
+  memory: compilers keep the order of the hook and of stores to what the hook might look at.
 - Other memory may be written by other threads at any time. So nothing counts that is loaded from there after
   the hook, but what never changes: constants, and pointers that the linker has filled in.
 - A base register leads to the frame if it is the stack pointer, or becomes it before `ret`; rbp also if the
@@ -86,9 +88,9 @@ class Return:
         return top if self.proven(ex.load(top[1], 8)) is not None else None
 
     def hidden(self) -> Value:
-        """Returns rax, if nothing outside the frame has been written since the hook."""
+        """Returns rax, if since the hook nothing is written but to the frame and to static variables."""
         memory = self.state.memory
-        if memory.lost or any(base not in self.frames for base in memory.slots):
+        if memory.lost or any(base not in self.frames and base != IMAGE for base in memory.slots):
             return None
         return self.proven(_lowest(8, self.state.general[0]))
 

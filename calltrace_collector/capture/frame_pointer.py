@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from calltrace_collector.capture import expression as ex
 from calltrace_collector.capture.instructions import Flow
+from calltrace_collector.capture.memory import stack_range
 from calltrace_collector.capture.state import Code, State
 from calltrace_collector.capture.walk import Budget, UntraceableError, until_branch
 
 MAX_PROLOGUE_STEPS = 16
 
-_SAVED_AT = ex.offset_by(ex.STACK, -8)
-
 
 def keeps_frame_pointer(code: Code, function_offset: int) -> bool:
-    """Tells whether a function begins with push %rbp; mov %rsp, %rbp, whatever else is in between.
+    """Tells whether a function begins with push %rbp; mov %rsp, %rbp, whatever is before and in between.
 
     A function that has made rbp point to where the caller's is saved, uses it for nothing else.
     """
@@ -22,8 +21,9 @@ def keeps_frame_pointer(code: Code, function_offset: int) -> bool:
         for count, (_, step) in enumerate(until_branch(code, function_offset, state, Budget())):
             if step.flow != Flow.NEXT or count >= MAX_PROLOGUE_STEPS:
                 return False
-            if state.general[6] == _SAVED_AT:
-                return state.load(_SAVED_AT, 8) == ("in", 6)
+            frame = state.general[6]
+            if frame is not None and stack_range(ex.split(frame)[0]) is not None:
+                return state.load(frame, 8) == ("in", 6)
     except UntraceableError:
         pass
     return False

@@ -132,7 +132,7 @@ class ProbedLibrary:
 
     @staticmethod
     def read(event: Event, address: int, size: int) -> bytes:
-        """Returns what lay in memory when a hook was called: on the stack as then, else what never changes."""
+        """Returns what lay on the stack when a hook was called; elsewhere, what lies there now."""
         offset = address - event.registers.general[7]
         if 0 <= offset <= len(event.stack) - size:
             return event.stack[offset : offset + size]
