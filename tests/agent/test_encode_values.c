@@ -26,6 +26,7 @@ struct events {
 static struct events expected, found;
 static uint64_t ring[RING_WORDS_HERE];
 static uint64_t ring_begin, ring_end, ticks;
+static uint32_t longest_dt;
 static uint64_t seed;
 
 static uint32_t any(uint32_t limit)
@@ -38,6 +39,7 @@ static void begin_ring(uint64_t begin, uint64_t with_seed)
 {
     seed = with_seed;
     ring_begin = ring_end = begin;
+    longest_dt = 300;
     expected.count = expected.length = found.count = found.length = 0;
 }
 
@@ -62,7 +64,7 @@ static void put_record(uint64_t kind, uint64_t function, uint64_t stack_pointer,
     uint8_t bytes[CAPTURE_BYTES + 64];
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (uint8_t)any(256);
-    put_word(ticks += any(300));
+    put_word(ticks += any(longest_dt));
     put_word(function | (stack_pointer >> 4 & RECORD_SP_LOW_MASK) << 48 | (size != 0 ? 1ull << 47 : 0) |
              kind << 62);
     if (kind == RECORD_ENTRY)
@@ -195,16 +197,14 @@ static void test_random(void)
 static void test_late_values(void)
 {
     begin_ring(3, 1);
-    for (int i = 0; i < 2; i++) {
-        for (uint32_t k = 0; k < 25000; k++) {
-            put_record(RECORD_ENTRY, 0x1000, BASE - 64, 0, true);
-            put_record(RECORD_EXIT, 0x1000, BASE - 64, 0, true);
-        }
-        if (i == 0)
-            put_record(RECORD_ENTRY, 0x1000, BASE - 64, CAPTURE_BYTES, true);
-        if (i == 0)
-            put_record(RECORD_EXIT, 0x1000, BASE - 64, 4, true);
+    longest_dt = 2600; /* so that both limits of a batch are near, its bytes and its events */
+    for (uint32_t i = 0; i < ENCODE_MAX_EVENTS / 2 - 20; i++) {
+        put_record(RECORD_ENTRY, 0x1000, BASE - 64, 0, true);
+        put_record(RECORD_EXIT, 0x1000, BASE - 64, 0, true);
     }
+    put_record(RECORD_ENTRY, 0x1000, BASE - 64, CAPTURE_BYTES, true);
+    put_record(RECORD_EXIT, 0x1000, BASE - 64, 4, true);
+    put_record(RECORD_ENTRY, 0x1000, BASE - 64, 0, true);
     CHECK(encode(0) > 0);
     check_found();
 }
