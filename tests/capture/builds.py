@@ -84,8 +84,8 @@ class SharedObjects:
 
     def __init__(self, program: Program, folder: Path, compiler: str) -> None:
         driver, truth = folder / f"driver_{compiler}.o", folder / f"truth_{compiler}.o"
-        _run(compiler, "-g0", "-O1", "-fPIC", "-c", FOLDER / "truth.c", "-o", truth)
-        command = [*_compiler(compiler, cxx=program.cxx), *COMMON, "-g0", "-O0", "-fPIC"]
+        _run(compiler, "-g", "-O1", "-fPIC", "-c", FOLDER / "truth.c", "-o", truth)
+        command = [*_compiler(compiler, cxx=program.cxx), *COMMON, "-g", "-O0", "-fPIC"]
         _run(*command, "-c", program.driver, "-o", driver)
         self.files = (driver, truth)
 

@@ -78,7 +78,7 @@ def _choose_functions(random: Random, kinds: list[Kind], count: int, *, cxx: boo
             parameters=parameters,
             returns=result,
             unit=number % UNITS,
-            is_static=scope == "" and random.random() < 0.4,
+            is_static=scope == "" and random.random() < 0.25,
             scope=scope,
             is_method=scope == "Widget",
             throws=cxx and random.random() < 0.1,
