@@ -10,7 +10,9 @@ from calltrace_collector.capture.expression import Expression
 from calltrace_collector.capture.memory import stack_range
 from calltrace_collector.capture.state import State
 
-VISIBLE = (3, 6, 12, 13, 14, 15, 0, 1, 2, 4, 5, 8, 9)
+_SAVED = (3, 6, 12, 13, 14, 15)
+_UNSAVED = (0, 1, 2, 4, 5, 8, 9)
+VISIBLE = _SAVED + _UNSAVED
 """The general registers at the hook that are read, by DWARF number; stubs on the way change 10 and 11."""
 
 VISIBLE_XMM = 8
@@ -67,16 +69,27 @@ class Values:
         return pieces
 
     def _visible(self) -> Iterator[tuple[Expression, Expression, int]]:
-        """Gives what there is at the hook: the value, where it is, and how many bytes of it."""
-        state = self._state
-        for number in VISIBLE:
-            value = state.general[number]
-            if value is not None:
-                yield value, ("reg", number), 8
+        """Gives what there is at the hook: the value, where it is, and how many bytes of it.
+
+        First comes what the function has saved: it will use that. What just has not been overwritten, may
+        be an argument that its callers know not to be used, and so never set.
+        """
+        yield from self._in_general(_SAVED)
+        yield from self._on_stack()
+        yield from self._in_general(_UNSAVED)
         for place in range(2 * VISIBLE_XMM):
-            value = state.xmm[place]
+            value = self._state.xmm[place]
             if value is not None:
                 yield value, ("xmm", place >> 1, place & 1), 8
+
+    def _in_general(self, numbers: Sequence[int]) -> Iterator[tuple[Expression, Expression, int]]:
+        for number in numbers:
+            value = self._state.general[number]
+            if value is not None:
+                yield value, ("reg", number), 8
+
+    def _on_stack(self) -> Iterator[tuple[Expression, Expression, int]]:
+        state = self._state
         top = state.general[7]
         if top is None:
             return

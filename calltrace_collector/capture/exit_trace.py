@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from iced_x86 import Mnemonic
+
 from calltrace_collector.capture import expression as ex
 from calltrace_collector.capture.expression import Expression, Value
 from calltrace_collector.capture.frame_pointer import keeps_frame_pointer
@@ -179,11 +181,18 @@ def _follow(
     code: Code, address: int, state: State, frames: set[Expression], budget: Budget
 ) -> Return | Fork | None:
     """Follows the code to where it returns; None: it does not."""
-    top = state.general[7]
+    general = state.general
+    top, results = general[7], general[:2]
     for after, step in until_branch(code, address, state, budget):
         if step.flow == Flow.NEXT:
-            if state.general[7] is not top:
-                top = state.general[7]
+            if step.mnemonic == Mnemonic.POP:
+                # A way to move the stack pointer: compilers drop the results that no caller uses.
+                general[:2] = [
+                    now if now is before else None for now, before in zip(general, results, strict=False)
+                ]
+            results = general[:2]
+            if general[7] is not top:
+                top = general[7]
                 if top is not None:
                     frames.add(ex.split(top)[0])
             continue
