@@ -1,14 +1,14 @@
-"""How many parameters a C++ function has, by its demangled name."""
+"""The parameters of a C++ function, by its demangled name."""
 
 from __future__ import annotations
 
-__all__ = ["parameter_count"]
+__all__ = ["parameter_names"]
 
 _OPEN, _CLOSE = "<([{", ">)]}"
 
 
-def parameter_count(linkage_name: str, demangled: str) -> int | None:
-    """Returns how many parameters the name says that the function has; None where it does not say.
+def parameter_names(linkage_name: str, demangled: str) -> tuple[str, ...] | None:
+    """Returns the types of the parameters that the name spells; None where it does not say.
 
     Args:
         linkage_name: mangled.
@@ -22,21 +22,32 @@ def parameter_count(linkage_name: str, demangled: str) -> int | None:
     if start is None:
         return None
     inside = demangled[start + 1 : end]
-    if not inside.strip():
-        return 0
-    depth, count = 0, 1
-    for index, character in enumerate(inside):
+    if "operator" in inside or "->" in inside:
+        return None  # brackets that are none
+    names = _split(inside)
+    if names is None:
+        return None
+    return tuple(names[:-1] if names and names[-1] == "..." else names)
+
+
+def _split(text: str) -> list[str] | None:
+    """Splits at the commas that are in no brackets; None if brackets do not match."""
+    depth, start = 0, 0
+    found: list[str] = []
+    for index, character in enumerate(text):
         if character in _OPEN:
             depth += 1
-        elif character in _CLOSE and inside[index - 1 : index] != "-":
+        elif character in _CLOSE:
             depth -= 1
+            if depth < 0:
+                return None
         elif character == "," and not depth:
-            count += 1
-        if depth < 0:
-            return None
-    if depth or "operator" in inside:
-        return None  # an operator's name with brackets, within a template's argument
-    return count - inside.endswith("...") if inside == "..." or inside.endswith(", ...") else count
+            found.append(text[start:index].strip())
+            start = index + 1
+    if depth:
+        return None
+    last = text[start:].strip()
+    return [*found, last] if last else found
 
 
 def _opening(text: str, end: int) -> int | None:

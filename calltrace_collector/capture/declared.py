@@ -33,6 +33,7 @@ class DeclaredParameter:
         type_entry: an entry whose DW_AT_type is the parameter's; {} if no entry has one.
         artificial: the compiler has added it.
         location: its DW_AT_location, in the unit of the function, or None.
+        dropped: its type's name, of one that the debug information leaves out; else "".
     """
 
     name: str
@@ -40,6 +41,7 @@ class DeclaredParameter:
     type_entry: Entry
     artificial: bool
     location: Value | None
+    dropped: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,15 @@ class EntryLocation:
         pieces: where it is on entry; None if that is not said, or not plainly.
         address: the register that its address is in, if that is what is said; else None.
         is_in_register: it, or its address, is in a register at some time.
-        is_in_frame: it is at one place of the frame throughout.
+        is_in_frame: it, or its address, is at one place of the frame throughout.
+        is_by_address: what is said is where its address is.
     """
 
     pieces: tuple[Piece, ...] | None = None
     address: int | None = None
     is_in_register: bool = False
     is_in_frame: bool = False
+    is_by_address: bool = False
 
 
 def entry_location(unit: Unit, value: Value, low_pc: int, size: int, frame_base: bytes) -> EntryLocation:
@@ -89,14 +91,14 @@ def _one_place(expression: bytes, size: int, frame_base: bytes, *, is_always: bo
         if end == len(expression) and base is not None:
             return _in_memory(base + offset, size, is_always=is_always)
         if expression[end:] in (b"", bytes([_DEREF])):
-            return EntryLocation(is_in_frame=is_always)
+            return EntryLocation(is_in_frame=is_always, is_by_address=bool(expression[end:]))
     elif _BREG0 <= operation < _BREG0 + 16:
         offset, end = signed(expression, 1)
         if end == len(expression):
             if operation == _BREG0 + _RSP and not is_always:
                 return _in_memory(offset, size, is_always=False)
             if offset == 0 and operation not in (_BREG0 + _RSP, _BREG0 + _RBP):
-                return EntryLocation(address=operation - _BREG0, is_in_register=True)
+                return EntryLocation(None, operation - _BREG0, is_in_register=True, is_by_address=True)
     return None
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from calltrace_collector.capture.abi import Places, result_pieces
+from calltrace_collector.capture.abi import Places, Shape, result_pieces
 from calltrace_collector.capture.declared import Declared, DeclaredParameter
+from calltrace_collector.capture.dropped import restored
 from calltrace_collector.capture.locations import EntryLocation, entry_location
 from calltrace_collector.capture.pieces import Memory, Piece, Register, Stack, Xmm
 from calltrace_collector.capture.subprogram import Parameter, ReturnValue
 from calltrace_collector.capture.text_access import TextAccess
 from calltrace_collector.capture.typed import Typed
 from calltrace_collector.capture.types import TypeReader
-from calltrace_collector.model.capture import TypeKind
-
-_NULL_REASON = "it is always null, and compilers need not pass it"
+from calltrace_collector.model.capture import Type, TypeKind
 
 __all__ = ["Standing", "parameters_of", "result_of", "without_places"]
+
+_BY_ADDRESS = Shape(0, 1, (), by_reference=True)
+_NULL_REASON = "it is always null, and compilers need not pass it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,14 @@ class Standing:
     Attributes:
         doubt: why its parameters need not be where the ABI has them; None if they are there.
         result_doubt: why it need not return what its type says; None if it does.
-        expected: how many parameters it has but for artificial ones; None if that is not known.
+        names: the types of its parameters but for artificial ones, as its mangled name spells them; None
+            where it does not.
         may_lose: the compiler may have removed parameters; those are nowhere then.
     """
 
     doubt: str | None = None
     result_doubt: str | None = None
-    expected: int | None = None
+    names: tuple[str, ...] | None = None
     may_lose: bool = False
 
 
@@ -69,12 +72,10 @@ def parameters_of(
     places = Places(has_hidden_pointer=has_hidden_pointer, is_clang=function.is_clang)
     if result.shape.doubt is not None and not is_void:
         places.doubt("how the function returns its result is not known")
-    explicit = sum(not one.artificial for one in function.parameters)
-    if standing.expected is not None and explicit != standing.expected:
-        places.doubt("the debug information lacks a parameter of the function")
+    declared = _all_parameters(function, standing.names, places)
     reason = function.doubt or standing.doubt
-    typed = [reader.of_entry(one.unit, one.type_entry) for one in function.parameters]
-    said = [_said(function, *pair, low_pc) for pair in zip(function.parameters, typed, strict=True)]
+    typed = [_typed(reader, one) for one in declared]
+    said = [_said(function, *pair, low_pc) for pair in zip(declared, typed, strict=True)]
     is_optimized = function.is_clang and (function.is_optimized or _looks_optimized(typed, said))
     if standing.may_lose and is_optimized and not all(map(_is_kept, typed, said)):
         reason = reason or "the compiler may have changed the parameters of a function that only it calls"
@@ -82,7 +83,7 @@ def parameters_of(
         places.doubt(reason)
     found = tuple(
         _parameter(*each, places, promotes=function.promotes)
-        for each in zip(function.parameters, typed, said, strict=True)
+        for each in zip(declared, typed, said, strict=True)
     )
     if not is_optimized:
         return found
@@ -114,6 +115,30 @@ def _is_skipped(typed: Typed, said: EntryLocation) -> bool:
     return not (is_copied or (said.is_in_frame and said.pieces is None))
 
 
+def _all_parameters(
+    function: Declared, names: tuple[str, ...] | None, places: Places
+) -> tuple[DeclaredParameter, ...]:
+    """Returns the parameters with those that the debug information lacks."""
+    explicit = sum(not one.artificial for one in function.parameters)
+    expected = {
+        count for count in (function.expected, len(names) if names is not None else None) if count is not None
+    }
+    if expected <= {explicit}:
+        return function.parameters
+    if function.is_clang and names is not None and expected == {len(names)}:
+        found = restored(function.parameters, names)
+        if found is not None:
+            return found
+    places.doubt("the debug information lacks a parameter of the function")
+    return function.parameters
+
+
+def _typed(reader: TypeReader, declared: DeclaredParameter) -> Typed:
+    if declared.dropped:
+        return Typed(Type(TypeKind.OTHER, declared.dropped), Shape(0, 1, (), by_reference=True))
+    return reader.of_entry(declared.unit, declared.type_entry)
+
+
 def _said(function: Declared, declared: DeclaredParameter, typed: Typed, low_pc: int) -> EntryLocation:
     if declared.location is None:
         return EntryLocation()
@@ -124,12 +149,18 @@ def _parameter(
     declared: DeclaredParameter, typed: Typed, said: EntryLocation, places: Places, *, promotes: bool
 ) -> Parameter:
     shape = typed.shape
+    if shape.doubt is not None and said.is_by_address:
+        # Of an object of a class that is not described, the address is passed, and nothing else.
+        places.next(_BY_ADDRESS)
+        return _unseen(declared, typed, shape.doubt)
     by_abi, by_debug = places.next(shape), said.pieces
     if shape.by_reference:
         by_debug = None if said.address is None else (Register(said.address, 8),)
     pieces, reason = _agreed(by_abi, by_debug)
     if typed.is_null:
         pieces, reason = None, _NULL_REASON
+    if declared.dropped:
+        pieces, reason = None, "the debug information does not describe it"
     if promotes and typed.type.kind is TypeKind.FLOAT and shape.size == 4:
         pieces, reason = None, "a function without prototype gets it as a double"
     return Parameter(
@@ -141,6 +172,11 @@ def _parameter(
         declared.artificial,
         _text(typed, by_address=shape.by_reference),
     )
+
+
+def _unseen(declared: DeclaredParameter, typed: Typed, reason: str) -> Parameter:
+    """Returns a parameter of which only the name and the type are known."""
+    return Parameter(declared.name, typed.type, None, reason, typed.shape.by_reference, declared.artificial)
 
 
 def _agreed(
@@ -180,5 +216,4 @@ def without_places(reader: TypeReader, declared: DeclaredParameter, reason: str)
     Raises:
         IndexError, KeyError, ValueError, SymbolError: the entries are damaged.
     """
-    typed = reader.of_entry(declared.unit, declared.type_entry)
-    return Parameter(declared.name, typed.type, None, reason, typed.shape.by_reference, declared.artificial)
+    return _unseen(declared, reader.of_entry(declared.unit, declared.type_entry), reason)

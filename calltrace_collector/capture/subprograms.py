@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from calltrace_collector.capture.arity import parameter_count
+from calltrace_collector.capture.arity import parameter_names
 from calltrace_collector.capture.declared import Declared, read_declared
 from calltrace_collector.capture.parameter_places import (
     Standing,
@@ -88,6 +88,7 @@ class Subprograms:
         self._debug = DebugInfo(with_info, files[0].executable_ranges) if with_info else None
         self.has_debug_info = with_info is not None
         self._reader = TypeReader()
+        self._declared: dict[tuple[int, int], Declared] = {}
         self._problems: list[str] = []
 
     @property
@@ -115,6 +116,7 @@ class Subprograms:
                 if positions[0] not in done:
                     done[positions[0]] = self._read(unit, reader, positions, demangled)
                 known[row] = done[positions[0]]
+        self._declared.clear()
         self._debug.release()
         return [known[place] for place in places.tolist()]
 
@@ -149,9 +151,18 @@ class Subprograms:
             for _, positions in rows:
                 for position in positions:
                     with self._noting(unit):
-                        names.add(self._linkage_name(read_declared(unit, position)))
+                        names.add(self._linkage_name(self._read_declared(unit, position)))
         ordered = sorted(names)
         return dict(zip(ordered, demangle(ordered), strict=True))
+
+    def _read_declared(self, unit: Unit, position: int) -> Declared:
+        """Reads a function, once if its unit stays open."""
+        if unit.skeleton is not None:
+            return read_declared(unit, position)
+        key = unit.header.offset, position
+        if key not in self._declared:
+            self._declared[key] = read_declared(unit, position)
+        return self._declared[key]
 
     def _reader_of(self, unit: Unit) -> TypeReader:
         # Units of .dwo files are closed again, and their types with them.
@@ -164,7 +175,7 @@ class Subprograms:
         found: SubprogramInfo | None = None
         with self._noting(unit):
             for position in positions:
-                one = self._read_one(reader, read_declared(unit, position), demangled)
+                one = self._read_one(reader, self._read_declared(unit, position), demangled)
                 if found is not None and (one.parameters, one.returns) != (found.parameters, found.returns):
                     raise ValueError(f"{found.name} and {one.name} are at one address, and different")
                 found = found or one
@@ -205,9 +216,7 @@ class Subprograms:
         return function.ranges[0][0]
 
     def _standing(self, function: Declared, low_pc: int, linkage_name: str, demangled: str) -> Standing:
-        expected = function.expected
-        if expected is None:
-            expected = parameter_count(linkage_name, demangled)
+        names_of_types = parameter_names(linkage_name, demangled)
         symbols = self._symbols.starting_at(low_pc)
         names = [name for name, _ in symbols]
         result_doubt = doubt = None
@@ -217,7 +226,7 @@ class Subprograms:
         is_local = all(local for _, local in symbols) if symbols else not function.external
         if is_local and not symbols:
             doubt = result_doubt = _CLONE
-        return Standing(doubt, result_doubt, expected, may_lose=is_local and function.is_clang)
+        return Standing(doubt, result_doubt, names_of_types, may_lose=is_local and function.is_clang)
 
     @contextmanager
     def _noting(self, unit: Unit) -> Iterator[None]:
