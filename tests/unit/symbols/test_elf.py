@@ -29,6 +29,15 @@ def test_sections_are_those_of_readelf(build: Build) -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize("name", ["plain", "no-pie", "library"])
+def test_the_interpreter_is_that_of_readelf(build: Build, name: str) -> None:
+    listing = oracles.run("readelf", "--wide", "--program-headers", build(name))
+    found = re.search(r"program interpreter: (\S+)\]", listing)
+    with ElfFile(build(name)) as elf:
+        assert elf.interpreter == (found.group(1) if found else None)
+    assert (found is None) == (name == "library")
+
+
 @pytest.mark.parametrize(("name", "tool_option"), [("zlib", "-gz=zlib"), ("old-zlib", "-gz=zlib-gnu")])
 def test_compressed_sections_hold_what_objcopy_decompresses(
     build: Build, tmp_path: Path, name: str, tool_option: str
