@@ -26,10 +26,10 @@
 
 static void disconnect(struct uplink *u, uint64_t now_ns)
 {
+    u->lost |= u->fd >= 0;
     if (u->fd >= 0)
         sys_close(u->fd);
     u->fd = -1;
-    u->lost |= u->welcomed;
     u->welcomed = false;
     u->message_offered = false;
     u->wants_write = false;
