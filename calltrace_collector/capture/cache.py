@@ -8,7 +8,8 @@ from hashlib import blake2b
 from pathlib import Path
 
 from calltrace_collector.capture.kept_plan import KeptPlans
-from calltrace_collector.capture.plan import Progress, make_plan
+from calltrace_collector.capture.plan import Progress
+from calltrace_collector.capture.pool import make_plan_by_all
 from calltrace_collector.errors import SymbolError
 from calltrace_collector.model.capture import Plan
 from calltrace_collector.symbols import debugfile
@@ -55,7 +56,7 @@ def plan_for(path: str | Path, build_id: bytes = b"", progress: Progress | None 
             debug = debugfile.find(elf, debugfile.DEBUG_DIRECTORIES)
             if debug is not None:
                 files.append(opened.enter_context(debug))
-        plan = make_plan(files, progress)
+        plan = make_plan_by_all(files, progress)
         # What could not be read today may be there tomorrow.
         if not plan.problems:
             kept.write(name, identity, plan)

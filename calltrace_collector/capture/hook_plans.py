@@ -11,12 +11,12 @@ of its own, the trace of the one meets the other; if it has none, its hooks are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from calltrace_collector.capture.code import FileCode
 from calltrace_collector.capture.entry_trace import EntryTrace, trace_entry
 from calltrace_collector.capture.exit_trace import trace_exit
 from calltrace_collector.capture.expression import Expression
+from calltrace_collector.capture.findings import HookFinding
 from calltrace_collector.capture.function_plan import (
     INLINED,
     HookProgram,
@@ -28,49 +28,35 @@ from calltrace_collector.capture.hook_sites import HookSite
 from calltrace_collector.capture.instructions import Refusal
 from calltrace_collector.capture.subprogram import SubprogramInfo
 from calltrace_collector.capture.subprograms import Subprograms
-from calltrace_collector.model.capture import Layout
 
-__all__ = ["FunctionHooks", "HookFinding"]
+__all__ = ["FunctionHooks"]
 
 _UNWINDS = "unwinds"
 _FIRST_ARGUMENT = 5  # rdi
 
 
-@dataclass(frozen=True, slots=True)
-class HookFinding:
-    """A HookPlan, with its layout itself."""
-
-    return_offset: int
-    function_offset: int
-    function: str
-    layout: Layout
-    program: bytes
-
-
 class FunctionHooks:
-    """Makes the plans of a file's hooks.
+    """Finds out what is captured at the hooks of functions.
 
     Args:
         code: of the file.
         subprograms: of the file.
-        functions: all that call hooks.
 
     Attributes:
-        problems: what could not be planned, a line each.
+        found: so far.
+        functions: first addresses of all functions so far, by linkage name; of several of one name, None.
     """
 
-    def __init__(self, code: FileCode, subprograms: Subprograms, functions: Sequence[SubprogramInfo]) -> None:
+    def __init__(self, code: FileCode, subprograms: Subprograms) -> None:
         self._code = code
         self._subprograms = subprograms
-        self._by_offset = {one.low_pc: one for one in functions}
-        self._by_name: dict[str, SubprogramInfo | None] = {}
-        for one in self._by_offset.values():
-            # Of several functions of one name it is not known which a copy is of.
-            self._by_name[one.linkage_name] = None if one.linkage_name in self._by_name else one
-        self.problems: list[str] = []
+        self.found: list[HookFinding] = []
+        self.functions: dict[str, int | None] = {}
 
-    def plans(self, info: SubprogramInfo, sites: Sequence[HookSite]) -> list[HookFinding]:
-        """Returns the plans of the hooks that a function calls, as far as there is something to capture."""
+    def add(self, info: SubprogramInfo, sites: Sequence[HookSite]) -> None:
+        """Looks at the hooks that a function calls."""
+        name = info.linkage_name
+        self.functions[name] = info.low_pc if name not in self.functions else None
         found: list[HookFinding | None] = []
         called_for = info.low_pc
         for site in sites:
@@ -81,24 +67,25 @@ class FunctionHooks:
                     called_for = offset
                 found.append(self._entry(info, site, trace, offset))
         found += [self._exit(info, site, called_for) for site in sites if not site.is_entry]
-        return [one for one in found if one is not None]
+        self.found += [one for one in found if one is not None]
 
     def _called_for(self, info: SubprogramInfo, trace: EntryTrace | Refusal) -> int | None:
         """Returns the function that the entry hook is called for; None if it is another than `info`."""
         offset = None if isinstance(trace, Refusal) else _offset_of(trace.at_hook(_FIRST_ARGUMENT))
         if offset is None or offset == info.low_pc:
             return info.low_pc
-        cloned = self._by_offset.get(offset)
-        return offset if cloned is not None and cloned.linkage_name == info.linkage_name else None
+        (other,) = self._subprograms.at([offset])
+        is_clone = other is not None and other.low_pc == offset and other.linkage_name == info.linkage_name
+        return offset if is_clone else None
 
     def _entry(
         self, info: SubprogramInfo, site: HookSite, trace: EntryTrace | Refusal, offset: int | None
     ) -> HookFinding | None:
         if offset is None or isinstance(trace, Refusal):
-            copy = self._inlined(site)
+            copy = self._subprograms.inlined_at(site.return_offset - 1)
             if copy is not None:
-                return _finding(site, copy.low_pc, copy, without_values(copy.parameters, INLINED))
-        if offset is None or not info.parameters:
+                return _finding(site, None, copy, without_values(copy.parameters, INLINED))
+        if offset is None:
             return None
         return _finding(site, offset, info, arguments(info.parameters, trace))
 
@@ -107,27 +94,23 @@ class FunctionHooks:
         if isinstance(trace, Refusal):
             if trace.reason == _UNWINDS:
                 return None
-            copy = self._inlined(site)
+            copy = self._subprograms.inlined_at(site.return_offset - 1)
             if copy is not None:
-                if copy.returns is None:
-                    return None
-                return _finding(site, copy.low_pc, copy, without_values([copy.returns], INLINED))
+                returned = [] if copy.returns is None else [copy.returns]
+                return _finding(site, None, copy, without_values(returned, INLINED))
         if info.returns is None:
             return None
         return _finding(site, offset, info, results(info.returns, trace))
 
-    def _inlined(self, site: HookSite) -> SubprogramInfo | None:
-        """Returns the function that a site is an inlined copy of, as it stands alone; None: there is none."""
-        copy = self._subprograms.inlined_at(site.return_offset - 1)
-        if copy is None:
-            return None
-        return self._by_name.get(copy.linkage_name)
 
-
-def _finding(site: HookSite, offset: int, info: SubprogramInfo, program: HookProgram) -> HookFinding | None:
+def _finding(
+    site: HookSite, offset: int | None, info: SubprogramInfo, program: HookProgram
+) -> HookFinding | None:
     if not program.layout.items:
         return None
-    return HookFinding(site.return_offset, offset, info.demangled, program.layout, program.code)
+    return HookFinding(
+        site.return_offset, offset, info.linkage_name, info.demangled, program.layout, program.code
+    )
 
 
 def _offset_of(address: Expression | None) -> int | None:

@@ -6,23 +6,22 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from calltrace_collector.capture.code import FileCode
-from calltrace_collector.capture.hook_plans import FunctionHooks, HookFinding
+from calltrace_collector.capture.findings import Findings, plan_of
+from calltrace_collector.capture.hook_plans import FunctionHooks
 from calltrace_collector.capture.hook_sites import HookSite
 from calltrace_collector.capture.subprogram import SubprogramInfo
 from calltrace_collector.capture.subprograms import Subprograms
-from calltrace_collector.model.capture import HookPlan, Item, Layout, Plan
+from calltrace_collector.model.capture import Plan
 from calltrace_collector.symbols.elf import ElfFile
 
-__all__ = ["Progress", "make_plan", "plan_of_sites"]
+__all__ = ["PlanMaker", "Progress", "make_plan"]
 
 Progress = Callable[[int, int], None]
 """Takes how many calls of hooks are done, and how many there are."""
 
-_BATCH = 256
-
 
 def make_plan(files: Sequence[ElfFile], progress: Progress | None = None) -> Plan:
-    """Makes the plan of a program or shared library.
+    """Makes the plan of a program or shared library, in this process.
 
     Args:
         files: the file itself, and its debug file, if there is one.
@@ -31,31 +30,54 @@ def make_plan(files: Sequence[ElfFile], progress: Progress | None = None) -> Pla
     Raises:
         SymbolError: a symbol table or the relocations are damaged.
     """
-    code = FileCode(files)
-    return plan_of_sites(files, code, code.sites, progress)
-
-
-def plan_of_sites(
-    files: Sequence[ElfFile], code: FileCode, sites: Sequence[HookSite], progress: Progress | None = None
-) -> Plan:
-    """Makes the plan of some calls of hooks; see make_plan()."""
-    subprograms = Subprograms(files)
-    if not subprograms.has_debug_info:
-        return Plan(problems=(f"{files[0].path}: no debug information: compile with -g",) if sites else ())
-    # A jump to the hook returns to the caller, where it is not known whose result that is.
-    calls = [site for site in sites if not site.is_jump]
+    maker = PlanMaker(files)
+    total = len(maker.calls)
     if progress is not None:
-        progress(0, len(calls))
-    found: list[HookFinding] = []
-    infos = subprograms.at([site.return_offset - 1 for site in calls])
-    maker = FunctionHooks(code, subprograms, [info for info in infos if info is not None])
-    done = 0
-    for info, group in _by_function(calls, infos):
-        found += maker.plans(info, group)
-        done += len(group)
-        if progress is not None:
-            progress(done, len(calls))
-    return _Collected().plan(found, [*subprograms.problems, *maker.problems])
+        progress(0, total)
+    return plan_of([maker.find(maker.calls, lambda done: progress(done, total) if progress else None)])
+
+
+class PlanMaker:
+    """Finds out how the values of a file's functions are captured.
+
+    Args:
+        files: the file itself, and its debug file, if there is one; they stay open as long as this is used.
+
+    Attributes:
+        calls: of hooks, by where they return to; none if nothing can be said of any.
+        problem: why there are none; None: there is no problem.
+
+    Raises:
+        SymbolError: a symbol table or the relocations are damaged.
+    """
+
+    def __init__(self, files: Sequence[ElfFile]) -> None:
+        self._code = FileCode(files)
+        self._subprograms = Subprograms(files)
+        # A jump to a hook returns to the function's caller, where it is not known whose result that is.
+        self.calls = [site for site in self._code.sites if not site.is_jump]
+        self.problem: str | None = None
+        if self.calls and not self._subprograms.has_debug_info:
+            self.calls = []
+            self.problem = f"{files[0].path}: no debug information: compile with -g"
+
+    def find(self, calls: Sequence[HookSite], progress: Callable[[int], None]) -> Findings:
+        """Finds out what is captured at some of the calls.
+
+        Args:
+            calls: them.
+            progress: is told how many are done.
+        """
+        if self.problem is not None:
+            return Findings([], {}, [self.problem])
+        infos = self._subprograms.at([call.return_offset - 1 for call in calls])
+        hooks = FunctionHooks(self._code, self._subprograms)
+        done = 0
+        for info, group in _by_function(calls, infos):
+            hooks.add(info, group)
+            done += len(group)
+            progress(done)
+        return Findings(hooks.found, hooks.functions, self._subprograms.problems)
 
 
 def _by_function(
@@ -68,32 +90,3 @@ def _by_function(
         (rows[0][1], [site for _, _, site in rows])
         for rows in (list(group) for _, group in groupby(known, key=lambda row: row[0]))
     ]
-
-
-class _Collected:
-    """The layouts so far; equal ones are one."""
-
-    def __init__(self) -> None:
-        self._layouts: list[Layout] = []
-        self._places: dict[tuple[tuple[object, ...], ...], int] = {}
-
-    def plan(self, found: Sequence[HookFinding], problems: Sequence[str]) -> Plan:
-        hooks = tuple(
-            HookPlan(
-                one.return_offset, one.function_offset, one.function, self._place(one.layout), one.program
-            )
-            for one in sorted(found, key=lambda one: one.return_offset)
-        )
-        return Plan(tuple(self._layouts), hooks, tuple(problems))
-
-    def _place(self, layout: Layout) -> int:
-        # Types are compared by identity: comparing all their parts takes long, and they are made once.
-        key = tuple(_key(item) for item in layout.items)
-        place = self._places.setdefault(key, len(self._layouts))
-        if place == len(self._layouts):
-            self._layouts.append(layout)
-        return place
-
-
-def _key(item: Item) -> tuple[object, ...]:
-    return item.name, id(item.type), item.how, item.size, item.unavailable, item.constant
