@@ -20,7 +20,7 @@ LONG_DOUBLE_ERROR = Decimal("1e-20")
 def missing_part(value: Any) -> str | None:
     """Returns why a part of a value is unavailable; None if nothing of it is."""
     if isinstance(value, dict):
-        if set(value) == {"unavailable"}:
+        if "unavailable" in value:
             return str(value["unavailable"])
         value = list(value.values())
     if isinstance(value, list):
