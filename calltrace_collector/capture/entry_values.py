@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 
 from calltrace_collector.capture import expression as ex
+from calltrace_collector.capture.entry_inverse import ATOMS, Piece, joined, one_of_two, read_back
 from calltrace_collector.capture.expression import Expression
 from calltrace_collector.capture.memory import stack_range
 from calltrace_collector.capture.state import State
@@ -19,9 +20,6 @@ VISIBLE_XMM = 8
 """So many xmm registers, from the first."""
 
 STACK_POINTER: Expression = ("reg", 7)
-
-Piece = tuple[int, int, Expression]
-"""Bytes of a value on entry: the first, how many, and an expression whose lowest bytes they are."""
 
 
 class Values:
@@ -48,10 +46,7 @@ class Values:
         pieces = [
             piece for piece in self._pieces.get(atom, ()) if all(other._has(atom, piece) for other in others)
         ]
-        for start, count, found in pieces:
-            if start == 0 and count >= size:
-                return _cut(size, found)
-        return _joined(pieces, size)
+        return joined(pieces, size)
 
     def _has(self, atom: Expression, piece: Piece) -> bool:
         start, count, found = piece
@@ -63,8 +58,15 @@ class Values:
     @cached_property
     def _pieces(self) -> dict[Expression, list[Piece]]:
         pieces: dict[Expression, list[Piece]] = {}
+        mixed = []
         for value, found, size in self._visible():
-            for atom, piece in _read_back(value, found, size):
+            for atom, piece in read_back(value, found, size):
+                if atom[0] in ATOMS:
+                    pieces.setdefault(atom, []).append(piece)
+                else:
+                    mixed.append((atom, piece))
+        for value, (_, size, found) in mixed:
+            for atom, piece in one_of_two(value, found, size, pieces):
                 pieces.setdefault(atom, []).append(piece)
         return pieces
 
@@ -124,85 +126,3 @@ def _above(top: Expression, base: Expression, offset: int) -> bool:
         and base_range is not None
         and base_range[0] + offset >= top_range[1] + top_offset
     )
-
-
-def _read_back(value: Expression, found: Expression, size: int) -> Iterator[tuple[Expression, Piece]]:
-    """Gives what an expression tells of values on entry.
-
-    Args:
-        value: what is there, over values on entry.
-        found: the same, over what the hook sees.
-        size: of how many bytes both are the same.
-    """
-    while True:
-        kind = value[0]
-        if kind in ("in", "xin"):
-            yield value, (0, size, found)
-            return
-        if kind in ("zero", "sign"):
-            size, value = min(size, value[1]), value[2]
-        elif kind in ("+", "^", "-") and value[2][0] == "const":
-            found = _known(ex.binary({"+": "-", "^": "^", "-": "+"}[kind], found, value[2]), found)
-            value = value[1]
-        elif kind == "-" and value[1][0] == "const":
-            found, value = _known(ex.subtract(value[1], found), found), value[2]
-        elif kind == "neg":
-            found, value = _known(ex.negate(found), found), value[1]
-        elif kind == "not":
-            found, value = _known(ex.complement(found), found), value[1]
-        elif kind == "insert":
-            yield from _upper_bytes(
-                value[2], value[1], _known(ex.binary(">>", found, ex.const(8 * value[1])), found), size
-            )
-            size, value = min(size, value[1]), value[3]
-        elif kind in (">>", "s>>") and value[2][0] == "const" and value[2][1] % 8 == 0:
-            yield from _upper_bytes(value[1], value[2][1] // 8, found, size + value[2][1] // 8)
-            return
-        else:
-            return
-
-
-def _upper_bytes(
-    value: Expression, start: int, found: Expression, size: int
-) -> Iterator[tuple[Expression, Piece]]:
-    """Gives of a value its bytes from `start` up to `size` or its end, which are the lowest of `found`."""
-    size = min(size, 8)
-    while value[0] in ("zero", "sign"):
-        size, value = min(size, value[1]), value[2]
-    if value[0] in ("in", "xin") and start < size:
-        yield value, (start, size - start, found)
-
-
-def _known(value: Expression | None, _of: Expression) -> Expression:
-    """Returns what undoing a step gives: what the hook sees is known."""
-    if value is None:
-        raise AssertionError("an expression over what the hook sees became too large")
-    return value
-
-
-def _cut(size: int, value: Expression) -> Expression:
-    result = ex.zero(size, value) if size in (1, 2, 4) else value
-    return value if result is None else result
-
-
-def _joined(pieces: Sequence[Piece], size: int) -> Expression | None:
-    """Puts the lowest `size` bytes together out of several pieces."""
-    result: Expression | None = ex.ZERO
-    position = 0
-    while position < size and result is not None:
-        fitting = [piece for piece in pieces if piece[0] <= position < piece[0] + piece[1]]
-        exact = [piece for piece in fitting if piece[0] == position]
-        if not exact:
-            return None
-        _, count, found = max(exact, key=lambda piece: piece[1])
-        count = min(count, size - position)
-        part = _low_bytes(count, found)
-        result = ex.binary("|", result, ex.binary("<<", part, ex.const(8 * position)))
-        position += count
-    return result
-
-
-def _low_bytes(count: int, value: Expression) -> Expression | None:
-    if count in (1, 2, 4):
-        return ex.zero(count, value)
-    return ex.binary("&", value, ex.const((1 << 8 * count) - 1))

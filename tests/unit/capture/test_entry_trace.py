@@ -7,6 +7,7 @@ import pytest
 from calltrace_collector.capture.entry_trace import EntryTrace, trace_entry
 from calltrace_collector.capture.instructions import Refusal
 from tests.support.assembled_code import AssembledCode
+from tests.support.expressions import Evaluator
 
 RDX, RBX, RSI, RDI, RSP = 1, 3, 4, 5, 7
 
@@ -83,6 +84,39 @@ def test_an_argument_that_was_overwritten_is_lost(tmp_path: Path) -> None:
 )
 def test_steps_that_lose_nothing_are_undone(tmp_path: Path, text: str, expected: object) -> None:
     assert _traced(tmp_path, f"push rbx; {text}; {HOOK_ARGUMENTS}").register(RDI, 8) == expected
+
+
+def test_swapped_bytes_are_swapped_back(tmp_path: Path) -> None:
+    trace = _traced(
+        tmp_path, f"push rbx; push rbp; bswap rdi; mov rbx, rdi; bswap esi; mov ebp, esi; {HOOK_ARGUMENTS}"
+    )
+    numbers: dict[tuple[object, ...], int] = {("reg", RBX): 0x0102030405060708, ("reg", 6): 0x11223344}
+    evaluate = Evaluator(numbers, lambda _address, _size: b"")
+    first, second = trace.register(RDI, 8), trace.register(RSI, 4)
+    assert first is not None
+    assert second is not None
+    assert evaluate(first) == 0x0807060504030201
+    assert evaluate(second) == 0x44332211
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "size", "expected"),
+    [
+        ("lea rbp, [rdi + rsi*8]", RSI, 7, None),
+        ("lea rbp, [rsi + rdi*8]", RSI, 8, ("-", ("reg", 6), ("*", ("reg", RBX), ("const", 8)))),
+        ("mov rbp, rsi; sub rbp, rdi", RSI, 8, ("+", ("reg", 6), ("reg", RBX))),
+        ("mov rbp, rdi; sub rbp, rsi", RSI, 8, ("-", ("reg", RBX), ("reg", 6))),
+        ("mov ebp, esi; xor ebp, edi", RSI, 4, ("zero", 4, ("^", ("reg", 6), ("reg", RBX)))),
+        ("mov rbp, rsi; imul rbp, rdi", RSI, 8, None),
+        ("mov rbp, rsi; shl rbp, 16", RSI, 6, (">>", ("reg", 6), ("const", 16))),
+        ("mov rbp, rsi; shl rbp, 16", RSI, 8, None),
+    ],
+)
+def test_of_two_arguments_one_is_told_by_the_other(
+    tmp_path: Path, text: str, number: int, size: int, expected: object
+) -> None:
+    trace = _traced(tmp_path, f"push rbx; push rbp; mov rbx, rdi; {text}; {HOOK_ARGUMENTS}")
+    assert trace.register(number, size) == expected
 
 
 def test_parts_in_several_places_are_put_together(tmp_path: Path) -> None:
