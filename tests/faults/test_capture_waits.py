@@ -85,7 +85,6 @@ def plan_of_no_module(_module: wire.Module, _context: grpc.ServicerContext) -> l
 
 def refuse(_module: wire.Module, context: grpc.ServicerContext) -> list[bytes]:
     context.abort(grpc.StatusCode.INVALID_ARGUMENT, "enough")
-    return []
 
 
 @pytest.fixture(scope="module")
