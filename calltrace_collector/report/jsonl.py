@@ -19,6 +19,7 @@ THREAD_SHIFT = 40
 """A call's number within the process: that of the thread, shifted by this, and that within the thread."""
 
 _LINES_AT_ONCE = 4096
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class CallLines:
@@ -93,7 +94,7 @@ class CallLines:
             "line": function.line,
             "call_site": {"function": site.caller, "file": site.file, "line": site.line},
         }
-        text = json.dumps(fields, separators=(",", ":"))
+        text = _ENCODER.encode(fields)
         return f"{text[1:-1]},"
 
 
@@ -107,7 +108,7 @@ def _values(block: Block, hits: NDArray[np.intp]) -> Iterator[str]:
             "arguments": [value.json() for value in arguments],
             "return_value": None if returned is None else returned.json(),
         }
-        yield json.dumps(fields, separators=(",", ":"))[1:]
+        yield _ENCODER.encode(fields)[1:]
 
 
 def write_calls(lines: Iterator[str], out: TextIO, *, as_array: bool = False) -> int:
