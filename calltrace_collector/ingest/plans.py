@@ -189,7 +189,8 @@ class Planner(Worker):
             return Plan()
         for problem in plan.problems[:PROBLEMS]:
             self._tell(no_values(path, problem, some=bool(plan.hooks)))
-        if build_id:  # without one, the next file of that name may be another
+        # Without a build-id the next file of that name may be another; and what is missing may come.
+        if build_id and not plan.problems:
             self._remember(file, plan)
         return plan
 

@@ -228,11 +228,12 @@ def test_a_library_that_is_loaded_later(
         assert call["return_value"]["value"] == 2 * (number + number / 4)
 
 
-def turns(collector: Collector, program: Path) -> subprocess.Popen[str]:
+def turns(collector: Collector, program: Path, **environment: str) -> subprocess.Popen[str]:
     """The fixture's way `turns`: calls when the test says so."""
+    traced = {"LD_PRELOAD": str(AGENT), "CALLTRACE_CAPTURE_ARGS": "1"}
     return subprocess.Popen(
         [str(program), "turns"],
-        env={**collector.environment, "LD_PRELOAD": str(AGENT), "CALLTRACE_CAPTURE_ARGS": "1"},
+        env={**collector.environment, **traced, **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -240,13 +241,23 @@ def turns(collector: Collector, program: Path) -> subprocess.Popen[str]:
     )
 
 
-def turn(program: subprocess.Popen[str], count: int) -> None:
-    """Has so many calls made."""
+def write_turn(program: subprocess.Popen[str], count: int) -> None:
+    """Asks for so many calls."""
     assert program.stdin is not None
-    assert program.stdout is not None
     program.stdin.write(f"{count}\n")
     program.stdin.flush()
+
+
+def read_turn(program: subprocess.Popen[str]) -> None:
+    """Waits until they are made."""
+    assert program.stdout is not None
     assert program.stdout.readline()
+
+
+def turn(program: subprocess.Popen[str], count: int) -> None:
+    """Has so many calls made."""
+    write_turn(program, count)
+    read_turn(program)
 
 
 def test_another_collector_goes_on_where_the_last_one_was_killed(program: Path) -> None:
@@ -264,16 +275,45 @@ def test_another_collector_goes_on_where_the_last_one_was_killed(program: Path) 
         check_all(collector.calls(traced.pid), 0, 7 * CALLS)
 
 
+def check_or_empty(calls: list[dict[str, Any]]) -> int:
+    """Compares the calls of mix() that have values, and returns how many these are."""
+    shown = 0
+    for number, call in enumerate(calls):
+        assert values(call) in ({}, {"number": number, "text": f"n{number}", "half": number / 2})
+        returned = call["return_value"]
+        assert returned is None or returned["value"] == 3 * number + len(f"n{number}")
+        shown += returned is not None and bool(values(call))
+    return shown
+
+
+def test_a_collector_that_is_gone_is_not_waited_for_and_the_next_one_brings_plans(program: Path) -> None:
+    with Collector() as collector:
+        collector.pause()
+        traced = turns(collector, program, CALLTRACE_CAPTURE_WAIT="86400")
+        write_turn(traced, 1)
+        wait_until(lambda: list(collector.sessions.glob("*/*/session")), "the session to begin")
+        collector.kill()
+        read_turn(traced)
+        collector.start()
+
+        def is_shown() -> bool:
+            turn(traced, CALLS)
+            return check_or_empty(collector.calls(traced.pid)) > 0
+
+        wait_until(
+            lambda: any(process["pid"] == traced.pid for process in collector.processes()), "it to come"
+        )
+        wait_until(is_shown, "values to be shown")
+        traced.communicate(timeout=PATIENCE_S)
+
+
 def test_a_program_that_does_not_wait_for_plans_has_right_values_or_none(
     collector: Collector, program: Path
 ) -> None:
     pid, _ = run(collector, program, "count", "20000", CALLTRACE_CAPTURE_WAIT="0")
     calls = collector.calls(pid)
     assert len(calls) == 20000
-    for number, call in enumerate(calls):
-        assert values(call) in ({}, {"number": number, "text": f"n{number}", "half": number / 2})
-        returned = call["return_value"]
-        assert returned is None or returned["value"] == 3 * number + len(f"n{number}")
+    check_or_empty(calls)
 
 
 def test_a_file_that_was_rebuilt_meanwhile_is_not_used(

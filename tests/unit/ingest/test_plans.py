@@ -190,6 +190,7 @@ def test_the_problems_of_a_plan_are_told(running: Running, hooks: tuple[HookPlan
     running.maker.results["/bin/prog"] = Plan(hooks=hooks, problems=tuple(f"problem {n}" for n in range(9)))
     running.ask().plan()
     running.ask().plan()
+    assert len(running.maker.asked) == 2  # there may be more the next time
     assert running.said == [f"{what}: /bin/prog: problem {n}" for n in range(plans.PROBLEMS)]
 
 
