@@ -31,6 +31,7 @@ struct capture_hook {
     uint32_t layout;
     uint16_t items; /* set by capture_check() */
     uint16_t room; /* likewise: bytes that the program needs while it runs; it leaves at most CAPTURE_BYTES */
+    uint16_t capacity; /* of the memory at `program`, where that is the table's */
 };
 
 /* Checks a program, and sets `items` and `room`. -EINVAL: it is none. */

@@ -23,19 +23,37 @@ static struct {
     size_t arena_left;
     uint64_t bytes;
     uint32_t modules;
+    uint32_t last_settled; /* place of the module that was looked up last */
     struct {
         uint64_t begin, end;
     } settled[MOST_MODULES];
 } table;
 
+static uint64_t first_place(const struct places *places, uint64_t return_address)
+{
+    return return_address * HASH_FACTOR >> 20 & places->mask;
+}
+
 static struct capture_hook *place_of(struct places *places, uint64_t return_address)
 {
-    uint64_t i = return_address * HASH_FACTOR >> 20 & places->mask;
+    uint64_t i = first_place(places, return_address);
     for (;; i = (i + 1) & places->mask) {
         uint64_t there = __atomic_load_n(&places->hooks[i].return_address, __ATOMIC_ACQUIRE);
         if (there == return_address || there == 0)
             return &places->hooks[i];
     }
+}
+
+/* Where a hook is to be: where it is, or at the place of one of a module that has gone, which no thread looks
+ * for, or at a free one. */
+static struct capture_hook *place_for(struct places *places, uint64_t return_address)
+{
+    struct capture_hook *place = place_of(places, return_address);
+    uint64_t i = first_place(places, return_address);
+    for (; place->return_address == 0 && &places->hooks[i] != place; i = (i + 1) & places->mask)
+        if (places->hooks[i].function == 0)
+            return &places->hooks[i];
+    return place;
 }
 
 const struct capture_hook *capture_table_find(uint64_t return_address)
@@ -49,14 +67,25 @@ const struct capture_hook *capture_table_find(uint64_t return_address)
     return is_there ? hook : NULL;
 }
 
+static bool is_in(uint32_t module, uint64_t address)
+{
+    uint64_t begin = __atomic_load_n(&table.settled[module].begin, __ATOMIC_RELAXED);
+    uint64_t end = __atomic_load_n(&table.settled[module].end, __ATOMIC_RELAXED);
+    return begin <= address && address < end;
+}
+
 bool capture_table_is_settled(uint64_t address)
 {
     uint32_t modules = __atomic_load_n(&table.modules, __ATOMIC_ACQUIRE);
-    for (uint32_t i = 0; i < modules; i++)
-        if (address - __atomic_load_n(&table.settled[i].begin, __ATOMIC_RELAXED) <
-            __atomic_load_n(&table.settled[i].end, __ATOMIC_RELAXED) -
-                __atomic_load_n(&table.settled[i].begin, __ATOMIC_RELAXED))
-            return true;
+    uint32_t last = __atomic_load_n(&table.last_settled, __ATOMIC_RELAXED);
+    if (is_in(last, address))
+        return true;
+    for (uint32_t i = 0; i < modules; i++) {
+        if (!is_in(i, address))
+            continue;
+        __atomic_store_n(&table.last_settled, i, __ATOMIC_RELAXED);
+        return true;
+    }
     return false;
 }
 
@@ -90,10 +119,8 @@ static int grow(void)
     return 0;
 }
 
-static const uint8_t *keep(const uint8_t *program, size_t size)
+static uint8_t *take_room(size_t size)
 {
-    if (size == 0) /* all that it leaves is the layout's number */
-        return (const uint8_t *)"";
     if (size > table.arena_left) {
         uint8_t *arena = get(ARENA_BYTES);
         if (arena == NULL)
@@ -102,17 +129,24 @@ static const uint8_t *keep(const uint8_t *program, size_t size)
         table.arena_left = ARENA_BYTES;
     }
     uint8_t *at = table.arena;
-    memcpy(at, program, size);
     table.arena += size;
     table.arena_left -= size;
     return at;
 }
 
-/* A library that comes again mostly comes to the same place. */
-static bool is_kept(const struct capture_hook *place, const struct capture_hook *hook)
+/* Copies a program to where that of the hook was whose place it gets, or to new memory. */
+static int keep(struct capture_hook *place, const struct capture_hook *hook)
 {
-    return place->return_address != 0 && place->size == hook->size &&
-           memcmp(place->program, hook->program, hook->size) == 0;
+    if (place->capacity < hook->size) {
+        uint8_t *room = take_room(hook->size);
+        if (room == NULL)
+            return -ENOMEM;
+        place->program = room;
+        place->capacity = (uint16_t)hook->size;
+    }
+    if (hook->size != 0)
+        memcpy((uint8_t *)(uintptr_t)place->program, hook->program, hook->size);
+    return 0;
 }
 
 int capture_table_add(const struct capture_hook *hook, uint32_t text_limit)
@@ -122,13 +156,11 @@ int capture_table_add(const struct capture_hook *hook, uint32_t text_limit)
         return -EINVAL;
     if ((table.places == NULL || table.count * 2 > table.places->mask) && grow() < 0)
         return -ENOMEM;
-    struct capture_hook *place = place_of(table.places, hook->return_address);
-    const uint8_t *program = is_kept(place, hook) ? place->program : keep(hook->program, hook->size);
-    if (program == NULL)
+    struct capture_hook *place = place_for(table.places, hook->return_address);
+    if (keep(place, hook) < 0)
         return -ENOMEM;
     table.count += place->return_address == 0;
     place->load_bias = hook->load_bias;
-    place->program = program;
     place->size = hook->size;
     place->layout = hook->layout;
     place->items = checked.items;

@@ -93,7 +93,7 @@ static void add_plan(const char *after, uint64_t function, uint32_t layout, cons
     CHECK_EQUAL(capture_table_add(&hook, capture_text_limit), 0);
 }
 
-/* All registers, general ones and xmm. */
+/* All registers, general ones and xmm, and a sum, which takes floating-point registers. */
 static struct words all_registers(void)
 {
     struct words w = {.size = 0};
@@ -101,6 +101,14 @@ static struct words all_registers(void)
         put_register_item(&w, OP_REGISTER, i, 8);
     for (unsigned i = 0; i < 16; i++)
         put_register_item(&w, OP_XMM, i, 8);
+    put(&w, ITEM_VALUE, 1);
+    put(&w, 8, 1);
+    put(&w, OP_XMM, 1);
+    put(&w, 0, 1);
+    put(&w, OP_XMM, 1);
+    put(&w, 2, 1);
+    put(&w, OP_ADD_D, 1);
+    put(&w, OP_END, 1);
     return w;
 }
 
@@ -199,7 +207,12 @@ uint64_t scene_value(const struct seen *seen, size_t index)
 static void check_saved(const struct seen *seen)
 {
     struct capture_registers set = scene_registers(SAVES);
-    CHECK_EQUAL(seen->size, 32 * 9);
+    uint64_t sum = scene_value(seen, 32);
+    double expected[3], got;
+    memcpy(expected, set.xmm, sizeof expected);
+    memcpy(&got, &sum, sizeof got);
+    CHECK(got == expected[0] + expected[2]);
+    CHECK_EQUAL(seen->size, 33 * 9);
     for (size_t i = 0; i < 16; i++) {
         if (i != CAPTURE_STACK_POINTER)
             CHECK_EQUAL(scene_value(seen, i), set.general[i]);

@@ -12,8 +12,9 @@
 #define SCENE_EXIT_LAYOUT 12u
 #define SCENE_MOST_RECORDS 64
 
-/* Functions by what their hooks capture: nothing; all registers, by 32 values of 8 bytes; the text "far",
- * which takes a system call and much less room than it might, and the register that holds the function. */
+/* Functions by what their hooks capture: nothing; all registers and a sum, by 33 values of 8 bytes; the text
+ * "far", which takes a system call and much less room than it might, and the register that holds the
+ * function. */
 #define PLAIN 0x401000u
 #define READS 0x402000u
 #define SAVES 0x403000u

@@ -86,7 +86,7 @@ static void check_registers(void)
 {
     struct capture_registers set = scene_registers(SAVES), got;
     for (int i = 0; i < 2; i++) {
-        uint32_t before = 0x7f80, after = 0; /* towards zero, nothing masked that was not */
+        uint32_t before = 0x7f80, after = 0; /* towards zero */
         __asm__ volatile("ldmxcsr %0" : : "m"(before));
         errno = 4242;
         (i == 0 ? saves_entry : saves_exit)(&set, &got);
