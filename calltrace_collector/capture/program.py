@@ -101,7 +101,7 @@ _BINARY = dict(
     )
 )
 _EXTENDING = {"zero": Instruction.ZERO, "sign": Instruction.SIGN}
-_UNARY = {"not": Instruction.NOT, "neg": Instruction.NEGATE}
+_OPERATORS = {**_BINARY, "not": Instruction.NOT, "neg": Instruction.NEGATE, "select": Instruction.SELECT}
 _FLOATING = {one.name.lower(): one for one in list(Instruction)[Instruction.ADD_D :]}
 _SIZES = (1, 2, 4, 8)
 
@@ -182,11 +182,11 @@ def _append(out: bytearray, e: Expression) -> int:  # noqa: PLR0911 - one for ea
             depth = _append_all(out, e[2:])
             out.append(_FLOATING[e[1]])
             return depth
+    operator = _OPERATORS.get(kind)
+    if operator is None:
+        raise ValueError(f"no agent understands {kind}")
     depth = _append_all(out, e[1:])
-    if kind == "select":
-        out.append(Instruction.SELECT)
-    else:
-        out.append(_UNARY[kind] if kind in _UNARY else _BINARY[kind])
+    out.append(operator)
     return depth
 
 
