@@ -91,7 +91,8 @@ class Scoreboard:
                 setting, ARGUMENT, (function.path, name, label), (kind, truth), rows.get(name), objects
             )
         for name in rows.keys() - call.arguments.keys():
-            self._wrong(setting, f"{function.path} has no parameter", name, None, rows[name])
+            if "value" in rows[name]:
+                self._wrong(setting, f"{function.path} has no parameter", name, None, rows[name])
         if function.returns is not None and call.result is not UNWOUND:
             what = (function.path, "the result", function.returns.label)
             self._judge(setting, RESULT, what, (function.returns, call.result), shown.result, objects)
