@@ -152,7 +152,7 @@ def test_what_needs_more_than_the_agents_stack_is_refused() -> None:
     [("reg", 16), ("xmm", 8, 0), ("load", ("reg", 0), 3), ("zero", 8, ("reg", 0)), ("unknown",), ("in", 5)],
 )
 def test_what_no_agent_understands_is_not_assembled(expression: Expression) -> None:
-    with pytest.raises(ValueError, match="no agent|operand of"):
+    with pytest.raises(ValueError, match=r"no agent|operand of"):
         program.value_item(8, [expression])
 
 
