@@ -13,6 +13,7 @@ MAX_GLOBS = 256
 MAX_GLOBS_BYTES = 4096
 """Of several globs in one text."""
 
+_ABI_TAG = re.compile(r"\[abi:\w+\]")
 _QUALIFIERS = re.compile(r"(?: const| volatile| &&?| noexcept| \[clone [^\]]*\])+$")
 _LETTER = re.compile(r"operator *(?:<=>|->\*?|<<=?|>>=?|[<>]=?|\(\)|\[\])|.", re.DOTALL)
 _OPENING = {")": "(", ">": "<", "}": "{", "]": "["}
@@ -91,7 +92,10 @@ def _has_open_bracket(glob: str) -> bool:
 
 
 def name_forms(name: str) -> list[str]:
-    """Returns the texts by which a demangled name may be called: whole, without parameters, without type."""
+    """Returns the texts by which a demangled name may be called: whole, without parameters, without type.
+
+    And each of them without the marks of C++'s versions of the ABI, which nobody writes: greet[abi:cxx11].
+    """
     forms = [name]
     bare = _QUALIFIERS.sub("", name)
     if bare.endswith(")"):
@@ -103,6 +107,8 @@ def name_forms(name: str) -> list[str]:
         space = _last_space_outside(unqualified)
         if space >= 0:
             forms.append(unqualified[space + 1 :])
+    if "[abi:" in name:
+        forms += [_ABI_TAG.sub("", form) for form in forms]
     return forms
 
 

@@ -28,6 +28,9 @@ from calltrace_collector.symbols.globs import any_matcher, glob_matcher, name_fo
         ("work", "work(int) [clone .part.0]"),
         ("*lambda*", "main::{lambda(int)#1}::operator()(int) const"),
         ("a]b", "a]b"),
+        ("greet", "greet[abi:cxx11](char const*)"),
+        ("greet(char const*)", "greet[abi:cxx11](char const*)"),
+        ("ns::A::name", "ns::A::name[abi:cxx11]() const"),
     ],
 )
 def test_a_match(glob: str, name: str) -> None:
