@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calltrace_collector.core import Rows
 from calltrace_collector.model.process import ProcessState
-from calltrace_collector.query.captured import BlockValues, CallValues
+from calltrace_collector.query.captured import NOTHING, BlockValues, CallValues
 from calltrace_collector.query.filters import Matcher
 from calltrace_collector.query.recording import Recording
 from calltrace_collector.query.thread_calls import ThreadCalls
@@ -39,7 +39,7 @@ class Block:
     def values_of(self, rows: NDArray[np.intp]) -> Iterator[CallValues]:
         """Yields the values of some of the calls, ascending positions in `rows`. Raises StoreError."""
         if self.values is None:
-            return repeat(((), None), len(rows))
+            return repeat(NOTHING, len(rows))
         return self.values.of(self.rows.call[rows])
 
 
@@ -77,6 +77,14 @@ class Search:
             if len(hits):
                 self.recording.names.cover(rows.site)
                 yield Block(self.thread, rows, end_ticks, hits, self._values(at))
+
+    def values_of(self, call: int) -> CallValues:
+        """Returns the values of a call by its number. Raises as blocks."""
+        if self.recording.captured.has_plans:
+            calls = np.array([call], np.uint64)
+            for at in self.calls.chunks_of(calls):
+                return next(BlockValues(self.recording.captured, self.calls, at).of(calls))
+        return NOTHING
 
     def _values(self, at: int) -> BlockValues | None:
         """The values of a chunk whose rows have been read."""

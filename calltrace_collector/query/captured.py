@@ -16,10 +16,12 @@ from calltrace_collector.query.pointers import FunctionPointers
 from calltrace_collector.query.thread_calls import ThreadCalls
 from calltrace_collector.store.reader import Reader
 
-__all__ = ["BlockValues", "CallValues", "Captured", "Value"]
+__all__ = ["NOTHING", "BlockValues", "CallValues", "Captured", "Value"]
 
 CallValues = tuple[tuple[Value, ...], Value | None]
 """A call's arguments, () where none were captured, and what it returned, None likewise."""
+
+NOTHING: CallValues = ((), None)
 
 _LAYOUT_BYTES = 4
 _DECODED_KEPT = 4096

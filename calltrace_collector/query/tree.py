@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -177,7 +178,7 @@ class _ThreadTree:
     def _ancestors(self, rows: Rows, hit: int) -> Iterator[TreeLine]:
         """The callers of a hit that the last one did not have."""
         call, caller = int(rows.call[hit]), int(rows.parent[hit])
-        new: list[tuple[int, Ancestor]] = []
+        new: list[_Caller] = []
         path, below = self._path, call
         while True:
             # Calls are numbered by entry: whoever is no caller of this hit came after its callers.
@@ -188,12 +189,16 @@ class _ThreadTree:
             if caller >= below:
                 raise StoreError(f"the database is damaged: call {below} is made by call {caller}")
             rows, at = self._search.calls.find(caller)
-            new.append((caller, Ancestor(int(rows.site[at]), self._base + int(rows.depth[at]))))
+            new.append(_Caller(caller, int(rows.site[at]), self._base + int(rows.depth[at])))
             below, caller = caller, int(rows.parent[at])
         new.reverse()
-        path.extend(number for number, _ in new)
+        path.extend(one.call for one in new)
         path.append(call)
-        yield from _shortened([line for _, line in new])
+        for shown in _shortened(new):
+            if isinstance(shown, _Caller):
+                yield Ancestor(shown.site, shown.depth, *self._search.values_of(shown.call))
+            else:
+                yield shown
 
     def _losses(self) -> Iterator[Loss]:
         if self._is_whole:
@@ -231,7 +236,15 @@ class _ThreadTree:
         yield from self._gaps_before(_NEVER)
 
 
-def _shortened(ancestors: list[Ancestor]) -> Iterator[TreeLine]:
+class _Caller(NamedTuple):
+    """An ancestor that may be shown: its number, and as a line has it."""
+
+    call: int
+    site: int
+    depth: int
+
+
+def _shortened(ancestors: list[_Caller]) -> Iterator[_Caller | AncestorsLeftOut]:
     """The ancestors, but of a long chain only both ends."""
     left_out = len(ancestors) - 2 * ANCESTORS_AT_ENDS
     if left_out <= 1:

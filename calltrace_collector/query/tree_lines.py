@@ -51,10 +51,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """A call that is no hit itself, but leads to those that follow."""
+    """A call that is no hit itself, but leads to those that follow; the attributes are those of Call."""
 
     site: int
     depth: int
+    arguments: tuple[Value, ...] = ()
+    returned: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,8 @@ class TreeText:
                 self._print_at(line.depth, (printable(line.call.function.name), "dim"), (where, "yellow"))
             case Ancestor():
                 name, source = self._name(line.site)
-                self._print_at(line.depth, (name, "dim"), (source, "dim"))
+                text = call_text(name, line.arguments, line.returned)
+                self._print_at(line.depth, (text, "dim"), (self._returned(line), "dim"), (source, "dim"))
             case AncestorsLeftOut():
                 self._print_at(line.depth, (f"… {counted(line.calls, 'caller')} between", "dim italic"))
             case Deeper():
@@ -127,18 +128,21 @@ class TreeText:
         is_endless = line.status in (OPEN, LOST)
         name, source = self._name(line.site)
         remark = self._remarks[line.status]
-        returned = returned_text(line.returned)
-        if self._is_terminal:
-            returned = _cut(returned, max(self._console.width // 3, _LEAST_ROOM_FOR_NAMES // 2))
         self._print_at(
             line.depth,
             (call_text(name, line.arguments, line.returned), ""),
-            (returned, ""),
+            (self._returned(line), ""),
             (source, "dim"),
             (f"  [{remark}]" if remark else "", "yellow"),
             # Of a call without an end, it is known how long it was open at least.
             margin=f"{'>' if is_endless else ' '}{duration:>{DURATION_WIDTH}}",
         )
+
+    def _returned(self, line: Call | Ancestor) -> str:
+        text = returned_text(line.returned)
+        if not self._is_terminal:
+            return text
+        return _cut(text, max(self._console.width // 3, _LEAST_ROOM_FOR_NAMES // 2))
 
     def _print_at(self, depth: int, *parts: tuple[str, str], margin: str = "") -> None:
         """Prints a line, indented by a depth, with a duration or nothing in the margin."""

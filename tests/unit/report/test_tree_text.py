@@ -263,6 +263,11 @@ def test_arguments_and_return_values(writer: Writer, reader: Reader) -> None:
         "       0 ns    leaf  [left without a return]",
         '       1 ns    ns::parse(s="12,3", len=4)',
     ]
+    assert shown(reader, CallFilter(function="work"))[3:] == [
+        '             main(s="12,3", len=4)',
+        '       1 ns    work(s="12,3", len=4) = 2',
+        '       1 ns    work(s="12,3", len=4)',
+    ]
 
 
 def test_long_values_are_cut_to_the_terminal(
