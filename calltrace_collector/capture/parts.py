@@ -22,9 +22,11 @@ from calltrace_collector.capture.pieces import (
     XmmResult,
 )
 
-__all__ = ["Part", "at_entry", "at_exit", "bytes_at", "words"]
+__all__ = ["Part", "at_entry", "at_exit", "bytes_at", "is_kept", "words"]
 
 _WORD_BYTES = 8
+_SAVED = (3, 6, 7, 12, 13, 14, 15)  # by DWARF number: rbx, rbp, rsp, r12 to r15
+_CALLEE_SAVED = (3, 6, 7, 12, 13, 14, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +46,42 @@ class Part:
 
 def at_entry(pieces: Sequence[Piece], trace: EntryTrace) -> list[Part] | None:
     """Returns where an argument is at the entry hook; None: not all of it is there."""
-    parts: list[Part] = []
-    for piece in pieces:
-        match piece:
-            case Register():
-                part = Part(piece.size, value=trace.register(piece.number, piece.size))
-            case Xmm():
-                part = Part(piece.size, value=trace.xmm(piece.number, piece.half, piece.size))
-            case Stack():
-                part = Part(piece.size, address=trace.stack(piece.offset, piece.size))
-        if part.value is None and part.address is None:
-            return None
-        parts.append(part)
-    return parts
+    parts = [_at_entry(piece, trace) for piece in pieces]
+    return parts if all(map(_is_known, parts)) else None
+
+
+def _at_entry(piece: Piece, trace: EntryTrace) -> Part:
+    match piece:
+        case Register():
+            return Part(piece.size, value=trace.register(piece.number, piece.size))
+        case Xmm():
+            return Part(piece.size, value=trace.xmm(piece.number, piece.half, piece.size))
+        case Stack():
+            return Part(piece.size, address=trace.stack(piece.offset, piece.size))
 
 
 def at_exit(pieces: Sequence[ResultPiece], trace: ExitTrace) -> list[Part] | None:
     """Returns where a result is at the exit hook, or what it will be; None: not all of it is known."""
-    parts: list[Part] = []
-    for piece in pieces:
-        match piece:
-            case Rax():
-                part = Part(piece.size, value=trace.general(0, piece.size))
-            case Rdx():
-                part = Part(piece.size, value=trace.general(1, piece.size))
-            case XmmResult():
-                part = Part(piece.size, value=trace.xmm(piece.number, piece.half, piece.size))
-            case Memory():
-                part = Part(piece.size, address=trace.hidden())
-            case X87():
-                parts += _on_x87(trace)
-                continue
-        if part.value is None and part.address is None:
-            return None
-        parts.append(part)
-    return parts or None
+    parts = [part for piece in pieces for part in _at_exit(piece, trace)]
+    return parts if parts and all(map(_is_known, parts)) else None
+
+
+def _at_exit(piece: ResultPiece, trace: ExitTrace) -> list[Part]:
+    match piece:
+        case Rax():
+            return [Part(piece.size, value=trace.general(0, piece.size))]
+        case Rdx():
+            return [Part(piece.size, value=trace.general(1, piece.size))]
+        case XmmResult():
+            return [Part(piece.size, value=trace.xmm(piece.number, piece.half, piece.size))]
+        case Memory():
+            return [Part(piece.size, address=trace.hidden())]
+        case X87():
+            return _on_x87(trace)
+
+
+def _is_known(part: Part) -> bool:
+    return part.value is not None or part.address is not None
 
 
 def _on_x87(trace: ExitTrace) -> list[Part]:
@@ -98,6 +101,17 @@ def _on_x87(trace: ExitTrace) -> list[Part]:
         case ("address", address, 8 | 4 as size):
             return [Part(size, address=address)]
     return []
+
+
+def is_kept(part: Part) -> bool:
+    """Tells whether the function has put an argument where calls leave it alone: it will use it."""
+    return part.value is not None and _is_saved(part.value)
+
+
+def _is_saved(e: Expression) -> bool:
+    if e[0] == "reg":
+        return e[1] in _CALLEE_SAVED
+    return e[0] != "xmm" and all(_is_saved(operand) for operand in e[1:] if isinstance(operand, tuple))
 
 
 def words(parts: Sequence[Part]) -> list[Expression] | None:
