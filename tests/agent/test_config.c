@@ -5,8 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/life/text.h"
 #include "tests/agent/check.h"
 
+#define SECOND_NS 1000000000ull
 #define ENVIRONMENT(...) ((char *const[]){__VA_ARGS__, NULL})
 
 static struct config config;
@@ -38,7 +40,8 @@ static void test_defaults(void)
         ENVIRONMENT("PATH=/bin", "CALLTRACE_SOCKETS=/x", "XCALLTRACE_SOCKET=/y", "=", ""),
         /* Empty is as good as not set. */
         ENVIRONMENT("CALLTRACE_SOCKET=", "CALLTRACE_SHM_DIR=", "CALLTRACE_OVERFLOW=", "CALLTRACE_MAX_DEPTH=",
-                    "CALLTRACE_OUTBOX_LIMIT=", "CALLTRACE_DEBUG=", "XDG_RUNTIME_DIR="),
+                    "CALLTRACE_OUTBOX_LIMIT=", "CALLTRACE_DEBUG=", "CALLTRACE_CAPTURE_ARGS=",
+                    "CALLTRACE_STRING_LIMIT=", "CALLTRACE_CAPTURE_WAIT=", "XDG_RUNTIME_DIR="),
     };
     for (size_t i = 0; i < sizeof environments / sizeof *environments; i++) {
         read_well(environments[i]);
@@ -47,6 +50,9 @@ static void test_defaults(void)
         CHECK_EQUAL(config.outbox_bytes, 64 << 20);
         CHECK_EQUAL(config.max_depth, 0);
         CHECK(!config.drops && !config.debug);
+        CHECK(strcmp(config.capture, "") == 0);
+        CHECK_EQUAL(config.string_limit, 64);
+        CHECK(config.capture_wait_ns == 10 * SECOND_NS);
     }
 }
 
@@ -121,6 +127,58 @@ static void test_refused(void)
     refuse("CALLTRACE_SHM_DIR", ENVIRONMENT("CALLTRACE_SHM_DIR=tmp"));
 }
 
+static void test_capture(void)
+{
+    read_well(
+        ENVIRONMENT("CALLTRACE_CAPTURE_ARGS=1", "CALLTRACE_STRING_LIMIT=1", "CALLTRACE_CAPTURE_WAIT=0"));
+    CHECK(strcmp(config.capture, "*") == 0);
+    CHECK_EQUAL(config.string_limit, 1);
+    CHECK(config.capture_wait_ns == 0);
+    read_well(ENVIRONMENT("CALLTRACE_CAPTURE_ARGS=0", "CALLTRACE_STRING_LIMIT=1024",
+                          "CALLTRACE_CAPTURE_WAIT=86400"));
+    CHECK(strcmp(config.capture, "") == 0);
+    CHECK_EQUAL(config.string_limit, 1024);
+    CHECK(config.capture_wait_ns == 86400 * SECOND_NS);
+    read_well(ENVIRONMENT("CALLTRACE_CAPTURE_ARGS=parse_*,ns::get<int, long>(int)"));
+    CHECK(strcmp(config.capture, "parse_*,ns::get<int, long>(int)") == 0);
+    refuse("CALLTRACE_STRING_LIMIT", ENVIRONMENT("CALLTRACE_STRING_LIMIT=0"));
+    refuse("CALLTRACE_STRING_LIMIT", ENVIRONMENT("CALLTRACE_STRING_LIMIT=1025"));
+    refuse("CALLTRACE_STRING_LIMIT", ENVIRONMENT("CALLTRACE_STRING_LIMIT=1K"));
+    refuse("CALLTRACE_CAPTURE_WAIT", ENVIRONMENT("CALLTRACE_CAPTURE_WAIT=86401"));
+    refuse("CALLTRACE_CAPTURE_WAIT", ENVIRONMENT("CALLTRACE_CAPTURE_WAIT=0.5"));
+}
+
+/* Patterns of as many bytes as there may be, or one more; and so many patterns, parted by `comma`. */
+static void check_patterns(size_t bytes, unsigned patterns, const char *comma, bool fits)
+{
+    static char variable[8192];
+    struct text t = text_in(variable, sizeof variable);
+    text_add(&t, "CALLTRACE_CAPTURE_ARGS=");
+    size_t begin = t.length;
+    for (unsigned i = 1; i < patterns; i++)
+        text_add(&t, comma);
+    while (t.length - begin < bytes)
+        text_add(&t, "x");
+    if (!fits) {
+        refuse("CALLTRACE_CAPTURE_ARGS", ENVIRONMENT(variable));
+        return;
+    }
+    read_well(ENVIRONMENT(variable));
+    CHECK(strcmp(config.capture, variable + begin) == 0);
+}
+
+static void test_many_patterns(void)
+{
+    check_patterns(4096, 1, "", true);
+    check_patterns(4097, 1, "", false);
+    check_patterns(0, 256, "a,", true);
+    check_patterns(0, 257, "a,", false);
+    /* Within brackets a comma parts nothing; but where these do not match, they are none. */
+    check_patterns(0, 300, "a<b,c>", true);
+    check_patterns(0, 300, "a(b,c)", true);
+    check_patterns(0, 257, "a(b,", false);
+}
+
 /* A path one byte too long is refused, one that just fits is taken whole. */
 static void test_long_paths(void)
 {
@@ -165,6 +223,8 @@ int main(void)
     test_chosen();
     test_sizes();
     test_refused();
+    test_capture();
+    test_many_patterns();
     test_long_paths();
     test_small_error();
     return 0;
