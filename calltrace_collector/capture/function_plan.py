@@ -9,7 +9,7 @@ from calltrace_collector.capture.entry_trace import EntryTrace
 from calltrace_collector.capture.exit_trace import ExitTrace
 from calltrace_collector.capture.instructions import Refusal
 from calltrace_collector.capture.items import Captured, argument, result, unavailable
-from calltrace_collector.capture.parts import at_entry, at_exit, is_kept, is_kept
+from calltrace_collector.capture.parts import at_entry, at_exit, is_kept
 from calltrace_collector.capture.program import PROGRAM_BYTES
 from calltrace_collector.capture.subprogram import Parameter, ReturnValue
 from calltrace_collector.model.capture import Item, Layout
@@ -20,7 +20,6 @@ INLINED = "this copy of the function is inlined"
 _OVERWRITTEN = "it is overwritten before the hook is called"
 _UNUSED = "callers need not pass what the function does not use"
 _LATER = "it is not known yet when the hook is called"
-_UNUSED = "the function may not use it, and then nobody passes it"
 _TOO_MANY = "the arguments take too long a program"
 
 
@@ -57,8 +56,6 @@ def _argument(parameter: Parameter, trace: EntryTrace | Refusal) -> Captured:
     parts = None if isinstance(trace, Refusal) else at_entry(parameter.pieces, trace)
     if parts is None and parameter.pieces:
         return unavailable(parameter.name, parameter.type, _OVERWRITTEN)
-    if parameter.is_skipped_unused and not all(is_kept(part) for part in parts or []):
-        return unavailable(parameter.name, parameter.type, _UNUSED)
     if parameter.is_skipped_unused and not all(is_kept(part) for part in parts or []):
         return unavailable(parameter.name, parameter.type, _UNUSED)
     return argument(parameter, parts or [])

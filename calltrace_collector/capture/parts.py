@@ -26,7 +26,6 @@ __all__ = ["Part", "at_entry", "at_exit", "bytes_at", "is_kept", "words"]
 
 _WORD_BYTES = 8
 _SAVED = (3, 6, 7, 12, 13, 14, 15)  # by DWARF number: rbx, rbp, rsp, r12 to r15
-_CALLEE_SAVED = (3, 6, 7, 12, 13, 14, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ def is_kept(part: Part) -> bool:
 
 def _is_saved(e: Expression) -> bool:
     if e[0] == "reg":
-        return e[1] in _CALLEE_SAVED
+        return e[1] in _SAVED
     return e[0] != "xmm" and all(_is_saved(operand) for operand in e[1:] if isinstance(operand, tuple))
 
 
