@@ -74,16 +74,19 @@ static void record(struct producer *p, const struct event *event, const struct c
     const uint64_t most = header + RECORD_VALUES_WORDS + WORDS_OF(hook->room);
     const struct capture_context context = {registers, stack_end(p, event->stack_pointer),
                                             capture_text_limit};
+    bool nested = false;
     if (UNLIKELY(p->reserved + most > p->limit || p->reserved != p->published)) {
         if (!ring_make_room(most, event->stack_pointer))
             return;
+        nested = record_is_nested(p);
     }
-    bool nested = p->reserved != p->published;
     if (!nested)
         p->hook = event->stack_pointer;
     uint64_t position = arch_take(&p->reserved, most);
     if (UNLIKELY(nested))
         record_nested(p, position);
+    else /* hooks of a handler in between have set it, and this one takes long enough for another handler */
+        p->hook = event->stack_pointer;
     uint64_t *at = &p->words[position & (RING_WORDS - 1)];
     at[1] = record_void_word(p->said_drops, most); /* until it is filled, should it never be */
     uint64_t ticks = event->kind == RECORD_EXIT ? clock_ticks() : 0;

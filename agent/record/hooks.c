@@ -39,7 +39,7 @@ static COLD void slow_entry(const void *function, const void *call_site, uint64_
     if (!ring_make_room(RECORD_ENTRY_WORDS, stack_pointer))
         return;
     struct producer *p = ring_producer;
-    bool nested = p->reserved != p->published;
+    bool nested = record_is_nested(p);
     if (!nested)
         p->hook = stack_pointer;
     uint64_t position = fill_entry(p, function, call_site, stack_pointer, clock_ticks);
@@ -54,7 +54,7 @@ static COLD void slow_exit(const void *function, uint64_t stack_pointer)
     if (!ring_make_room(RECORD_EXIT_WORDS, stack_pointer))
         return;
     struct producer *p = ring_producer;
-    bool nested = p->reserved != p->published;
+    bool nested = record_is_nested(p);
     if (!nested)
         p->hook = stack_pointer;
     uint64_t position = fill_exit(p, function, stack_pointer, clock_ticks);

@@ -22,7 +22,7 @@ void record_note(uint64_t what, uint64_t address, uint64_t stack_pointer)
     struct producer *p = ring_producer;
     if (p->ring == NULL || !make_room(p, stack_pointer))
         return;
-    bool nested = p->reserved != p->published;
+    bool nested = record_is_nested(p);
     if (!nested)
         p->hook = stack_pointer;
     uint64_t position = arch_take(&p->reserved, RECORD_NOTE_WORDS);

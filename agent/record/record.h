@@ -36,6 +36,19 @@ static inline uint64_t record_values_word(uint64_t size, uint64_t words)
     return size | words << RECORD_VALUES_WORDS_SHIFT;
 }
 
+/* Whether a hook further out is running. A handler that runs hooks between the two readings moves both. */
+static inline bool record_is_nested(const struct producer *p)
+{
+    uint64_t published, reserved;
+    do {
+        published = __atomic_load_n(&p->published, __ATOMIC_RELAXED);
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        reserved = __atomic_load_n(&p->reserved, __ATOMIC_RELAXED);
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    } while (UNLIKELY(__atomic_load_n(&p->published, __ATOMIC_RELAXED) != published));
+    return reserved != published;
+}
+
 /* Where the first record of handlers lies that have interrupted a hook: there the hook's own ends. One that
  * was reserved before, in a handler that was interrupted in turn, comes to say so later. */
 static inline void record_nested(struct producer *p, uint64_t position)

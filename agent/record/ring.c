@@ -132,7 +132,7 @@ static bool wait_for_room(struct producer *p, uint64_t words)
     for (int i = 0; !extend_limit(p, words); i++) {
         /* Behind an interrupted hook nothing is published, so nothing drains what its handler records: when
          * all else is drained, this is all the room that there will be. */
-        if (p->reserved != p->published && __atomic_load_n(&p->ring->tail, __ATOMIC_ACQUIRE) == p->published)
+        if (record_is_nested(p) && __atomic_load_n(&p->ring->tail, __ATOMIC_ACQUIRE) == p->published)
             return extend_limit(p, words) || drop(p);
         if (threads_may_not_wait())
             return drop(p);
@@ -157,7 +157,7 @@ COLD bool ring_make_room(uint64_t words, uint64_t stack_pointer)
     struct producer *p = ring_producer;
     if (p->ring == NULL)
         return false;
-    if (p->reserved != p->published && is_abandoned(p, stack_pointer))
+    if (record_is_nested(p) && is_abandoned(p, stack_pointer))
         settle_abandoned(p);
     if (p->reserved + words <= p->limit && !has_unsaid_drops(p))
         return true;
@@ -172,7 +172,7 @@ COLD bool ring_make_room(uint64_t words, uint64_t stack_pointer)
         if (!extend_limit(p, has_unsaid_drops(p) ? RING_WORDS / 4 : needed))
             return drop(p);
     }
-    if (has_unsaid_drops(p) && p->reserved == p->published)
+    if (has_unsaid_drops(p) && !record_is_nested(p))
         record_drops(p);
     return true;
 }

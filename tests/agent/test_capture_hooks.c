@@ -159,7 +159,7 @@ static void check_nesting(void)
 /* A handler that does not return leaves void records in the place of the hooks that it interrupted. */
 static void check_abandoned(void (*handler)(int), size_t voids, size_t handlers_records, int flags)
 {
-    for (int i = 0; i < 2; i++) {
+    for (volatile int i = 0; i < 2; i++) {
         handle(handler, flags);
         at_read = interrupt;
         if (sigsetjmp(out, 1) == 0) {
