@@ -106,6 +106,16 @@ class Fork:
     other: Return | Fork
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One of two ways that the code may go."""
+
+    code: Code
+    address: int
+    state: State
+    frames: set[Expression]
+
+
 class ExitTrace:
     """What can be told at the exit hook of what the function returns; expressions over what the hook sees."""
 
@@ -178,9 +188,36 @@ class UnwindsError(Exception):
 
 
 def _follow(
-    code: Code, address: int, state: State, frames: set[Expression], budget: Budget
+    code: Code, start: int, state: State, frames: set[Expression], budget: Budget
 ) -> Return | Fork | None:
     """Follows the code to where it returns; None: it does not."""
+    address = start
+    while True:
+        after, step = _to_branch(code, address, state, frames, budget)
+        if step.flow == Flow.JUMP:
+            name = target_name(code, after, step)
+            if name in _RETURNS:
+                return Return(state, frozenset(frames))
+            address = _jump_target(name, after, step)
+            continue
+        if step.flow != Flow.BRANCH:
+            return Return(state, frozenset(frames)) if step.flow == Flow.RETURN else None
+        target = _jump_target(None, after, step)
+        condition = taken(state, step)
+        if condition is None or condition[0] != "const":
+            return _fork(
+                condition,
+                _Way(code, target, state.copy(), set(frames)),
+                _Way(code, after, state, frames),
+                budget,
+            )
+        address = target if condition[1] else after
+
+
+def _to_branch(
+    code: Code, address: int, state: State, frames: set[Expression], budget: Budget
+) -> tuple[int, Step]:
+    """Follows the code up to a jump, branch, return or end; to a call only if that does not return."""
     general = state.general
     top, results = general[7], general[:2]
     for after, step in until_branch(code, address, state, budget):
@@ -195,20 +232,11 @@ def _follow(
                 top = general[7]
                 if top is not None:
                     frames.add(ex.split(top)[0])
-            continue
-        if step.flow == Flow.CALL:
-            if _calls_on(code, after, step):
-                state.call()
-                continue
-            return None
-        if step.flow == Flow.BRANCH:
-            return _fork(code, after, step, state, frames, budget)
-        if step.flow == Flow.JUMP:
-            name = target_name(code, after, step)
-            if name not in _RETURNS:
-                return _follow(code, _jump_target(name, after, step), state, frames, budget)
-        return Return(state, frozenset(frames)) if step.flow != Flow.END else None
-    return None
+        elif step.flow == Flow.CALL and _calls_on(code, after, step):
+            state.call()
+        else:
+            return after, step
+    raise AssertionError("code without an end is refused")
 
 
 def _calls_on(code: Code, after: int, step: Step) -> bool:
@@ -231,29 +259,18 @@ def _jump_target(name: str | None, after: int, step: Step) -> int:
     return after + step.target
 
 
-def _fork(
-    code: Code, after: int, step: Step, state: State, frames: set[Expression], budget: Budget
-) -> Return | Fork | None:
-    if step.target is None:
-        raise UntraceableError("the code there jumps through a pointer")
-    target = after + step.target
-    condition = taken(state, step)
-    if condition is not None and condition[0] == "const":
-        return _follow(code, target if condition[1] else after, state, frames, budget)
+def _fork(condition: Value, target: _Way, behind: _Way, budget: Budget) -> Return | Fork | None:
     budget.fork()
-    there = _way(code, target, state.copy(), set(frames), budget)
-    here = _way(code, after, state, frames, budget)
+    there, here = _end_of(target, budget), _end_of(behind, budget)
     if there is None or here is None:
         return here or there
     return Fork(condition, there, here)
 
 
-def _way(
-    code: Code, address: int, state: State, frames: set[Expression], budget: Budget
-) -> Return | Fork | None:
+def _end_of(way: _Way, budget: Budget) -> Return | Fork | None:
     """Follows one of two ways; one that unwinds does not return."""
     try:
-        return _follow(code, address, state, frames, budget)
+        return _follow(way.code, way.address, way.state, way.frames, budget)
     except UnwindsError:
         return None
 

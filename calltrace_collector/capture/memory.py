@@ -78,7 +78,7 @@ class Memory:
         )
 
     def _first(self, base: Expression, offset: int, size: int) -> Value:
-        if not self.untouched(base, offset, size):
+        if not self.untouched(base, offset, size) or ex.weight(base) >= ex.MAX_WEIGHT:
             return None
         return ("load", ex.offset_by(base, offset), size)
 

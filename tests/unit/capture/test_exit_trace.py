@@ -8,6 +8,7 @@ import pytest
 from calltrace_collector.capture.exit_trace import ExitTrace, trace_exit
 from calltrace_collector.capture.instructions import Refusal
 from tests.support.assembled_code import AssembledCode
+from tests.support.expressions import Evaluator
 
 # Functions that the code under test calls; the hook's own place comes first.
 FUNCTIONS = """
@@ -173,6 +174,7 @@ def test_a_jump_leads_to_a_shared_epilogue_but_not_to_another_function(tmp_path:
         ("site: ldmxcsr [rsp]; ret", "not understood"),
         ("site: nop", "ends"),
         ("site: cmp rax, rbx; jne site; ret", "ways"),
+        ("site: xor eax, eax; 1: test eax, eax; je 1b; ret", "loops"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(tmp_path: Path, text: str, reason: str) -> None:
@@ -194,3 +196,16 @@ def test_long_doubles_come_from_memory_or_are_constants(tmp_path: Path) -> None:
         assert _traced(tmp_path, f"site: {text}; ret").x87() is None
     text = "site: mov [rsp], rax; fld tbyte ptr [rsp]; ret"
     assert _traced(tmp_path, text).x87() is None
+
+
+def test_a_loop_that_ends_is_followed(tmp_path: Path) -> None:
+    text = "site: mov ecx, 5; xor eax, eax; 1: add eax, ebx; dec ecx; jne 1b; ret"
+    evaluate = Evaluator({("reg", 3): 7}, lambda _address, _size: b"")
+    found = _traced(tmp_path, text).general(0, 4)
+    assert found is not None
+    assert evaluate(found) == 35
+
+
+def test_a_long_list_is_not_followed_to_its_end(tmp_path: Path) -> None:
+    walk = "mov rax, [rax]; " * 500
+    assert _traced(tmp_path, f"site: mov rax, rbx; {walk} ret").general(0, 8) is None
