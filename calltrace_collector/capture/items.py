@@ -63,6 +63,8 @@ def result(returned: ReturnValue, pieces: Sequence[ResultPiece], parts: Sequence
     if any(isinstance(piece, X87) for piece in pieces):
         held = sum(part.size for part in parts)
         if held in _NARROW:
+            if kind.kind is not TypeKind.FLOAT:
+                return unavailable("", kind, _TOO_COMPLEX)
             kind = replace(kind, size=held)  # what the program makes a long double of
     source = _Source("", kind, returned.text, parts)
     if returned.text is not None and any(isinstance(piece, Memory) for piece in pieces):
