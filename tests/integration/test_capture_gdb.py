@@ -35,7 +35,7 @@ def test_a_real_program_in_cxx(collector: Collector, tmp_path: Path, level: str,
     sources = source_distribution("ujson", "5.10.0") / "deps" / "double-conversion" / "double-conversion"
     files = [*sorted(sources.glob("*.cc")), Path("tests/fixtures/double_conversion_main.cpp")]
     program = compile_cxx(files, tmp_path / "program", (level, *INSTRUMENTED, f"-I{sources}"))
-    pid, seen = watch(collector, program, tmp_path, at_entry=at_entry, calls=20)
+    pid, seen = watch(collector, program, tmp_path, at_entry=at_entry, calls=40)
     verdicts = compare(seen, collector.calls(pid))
     assert verdicts.wrong == []
     assert verdicts.calls >= 1000

@@ -48,7 +48,8 @@ def describe(value: Any, *, outermost: bool = True) -> Any:  # noqa: PLR0911 - b
             return text_at(value)
         return ["address", int(value) & (1 << 64) - 1]
     if code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
-        return ["members", {field.name: describe(value[field], outermost=False) for field in kind.fields()}]
+        own = [field for field in kind.fields() if hasattr(field, "bitpos")]  # others are static
+        return ["members", {field.name: describe(value[field], outermost=False) for field in own}]
     if code == gdb.TYPE_CODE_ARRAY:
         first, last = kind.range()
         return ["elements", [describe(value[index], outermost=False) for index in range(first, last + 1)]]
@@ -56,7 +57,7 @@ def describe(value: Any, *, outermost: bool = True) -> Any:  # noqa: PLR0911 - b
         return ["float", struct.pack("d", float(value)).hex(), kind.sizeof]
     if code in SCALARS:
         tag = SCALARS[code]
-        if tag == "integer" and kind.sizeof == 1:
+        if tag == "integer" and kind.sizeof == 1 and "signed" not in str(kind):
             tag = "character"
         number = int(value.cast(gdb.lookup_type("long"))) if tag == "enum" else int(value)
         return [tag, number, str(value), kind.sizeof]
