@@ -2,11 +2,19 @@
 #ifndef CALLTRACE_TESTS_AGENT_CAPTURE_SCENE_H
 #define CALLTRACE_TESTS_AGENT_CAPTURE_SCENE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "agent/record/capture_run.h"
 #include "agent/record/layout.h"
+
+/* ThreadSanitizer keeps signals back until a system call of its own. */
+#if defined(__SANITIZE_THREAD__)
+#define CAN_INTERRUPT false
+#else
+#define CAN_INTERRUPT true
+#endif
 
 #define SCENE_ENTRY_LAYOUT 11u
 #define SCENE_EXIT_LAYOUT 12u
