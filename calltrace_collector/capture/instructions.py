@@ -21,6 +21,7 @@ __all__ = ["Code", "Flow", "Refusal", "Step", "steps"]
 CHUNK_BYTES = 192
 _LONGEST_BYTES = 15
 _KEPT = 50_000
+_LAST_ADDRESS = (1 << 63) - CHUNK_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def steps(code: Code, address: int) -> Iterator[tuple[int, Step]]:
     Yields:
         The address behind each instruction, and the instruction.
     """
-    while True:
+    while 0 <= address <= _LAST_ADDRESS:
         chunk = code.read(address, CHUNK_BYTES)
         last = len(chunk) - _LONGEST_BYTES if len(chunk) == CHUNK_BYTES else len(chunk) - 1
         start = 0
