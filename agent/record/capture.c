@@ -70,10 +70,9 @@ static FORCE_INLINE uint64_t stack_end(struct producer *p, uint64_t stack_pointe
 static void record(struct producer *p, const struct event *event, const struct capture_hook *hook,
                    const struct capture_registers *registers)
 {
-    const uint64_t header = event->kind == RECORD_ENTRY ? RECORD_ENTRY_WORDS : RECORD_EXIT_WORDS;
+    const bool is_entry = event->kind == RECORD_ENTRY;
+    const uint64_t header = is_entry ? RECORD_ENTRY_WORDS : RECORD_EXIT_WORDS;
     const uint64_t most = header + RECORD_VALUES_WORDS + WORDS_OF(hook->room);
-    const struct capture_context context = {registers, stack_end(p, event->stack_pointer),
-                                            capture_text_limit};
     bool nested = false;
     if (UNLIKELY(p->reserved + most > p->limit || p->reserved != p->published)) {
         if (!ring_make_room(most, event->stack_pointer))
@@ -89,14 +88,16 @@ static void record(struct producer *p, const struct event *event, const struct c
         p->hook = event->stack_pointer;
     uint64_t *at = &p->words[position & (RING_WORDS - 1)];
     at[1] = record_void_word(p->said_drops, most); /* until it is filled, should it never be */
-    uint64_t ticks = event->kind == RECORD_EXIT ? clock_ticks() : 0;
+    uint64_t ticks = is_entry ? 0 : clock_ticks(); /* the call is over */
 
+    const struct capture_context context = {registers, stack_end(p, event->stack_pointer),
+                                            capture_text_limit};
     size_t size = capture_run(hook, &context, (uint8_t *)(at + header + RECORD_VALUES_WORDS));
     /* Taken for abandoned by another stack of this thread: nobody reads this any more. */
     if (UNLIKELY(__atomic_load_n(&p->published, __ATOMIC_RELAXED) > position))
         return;
     at[header] = record_values_word(size, WORDS_OF(size));
-    if (event->kind == RECORD_ENTRY) {
+    if (is_entry) {
         at[2] = record_call_site_word(event->call_site, event->stack_pointer);
         ticks = clock_ticks(); /* the call begins now */
     }
