@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from calltrace_collector.capture.kept_plan import KeptPlans
+from calltrace_collector.capture.plan import make_plan
+from calltrace_collector.capture.program import Instruction, ItemKind
+from calltrace_collector.symbols.elf import ElfFile
 from tests.capture.compare import missing_part
 from tests.support.collector import Collector
 from tests.support.compile import compile_c, compile_cxx
@@ -93,7 +97,7 @@ TRAPS = {
     ],
     "dropped.cpp": [
         Expected("after", {"used": 41}, 42),
-        Expected("between", {"first": 50, "unused": {"values": [0] * 8}, "last": 8}, 42),
+        Expected("between", {"first": 50, "unused": {"values": [1, 2, 3, 4, 5, 6, 7, 8]}, "last": 8}, 42),
         Expected("dropped_value", {"used": 600}, 1200),
     ],
     "invisible.cpp": [
@@ -186,3 +190,59 @@ def test_all_is_shown_without_optimization(recorded: Recorded, trap: str) -> Non
         assert shown >= set(expected.arguments)
         assert (call["return_value"] is None) == (expected.result is VOID)
         assert expected.result is VOID or "value" in call["return_value"]
+
+
+# --- a wrong plan is noticed ---
+
+OPERANDS = {
+    Instruction.REGISTER: 1,
+    Instruction.XMM: 1,
+    Instruction.CONST8: 1,
+    Instruction.CONST32: 4,
+    Instruction.CONST64: 8,
+    Instruction.IMAGE: 8,
+    Instruction.LOAD: 1,
+    Instruction.ZERO: 1,
+    Instruction.SIGN: 1,
+    Instruction.INSERT: 1,
+}
+"""Bytes that follow an instruction."""
+ONE_MORE = bytes((Instruction.CONST8, 1, Instruction.ADD))
+
+
+def off_by_one(program: bytes) -> bytes:
+    """A capture program whose values, addresses and lengths are all one more than they should be."""
+    wrong, at = b"", 0
+    while at < len(program):
+        kind = ItemKind(program[at])
+        head = {ItemKind.VALUE: 2, ItemKind.MEMORY: 3}.get(kind, 1)
+        expressions = {ItemKind.VALUE: (program[at + 1] + 7) // 8, ItemKind.STRING: 2}.get(kind, 1)
+        wrong += program[at : at + head]
+        at += head
+        for _ in range(expressions):
+            start = at
+            while program[at] != Instruction.END:
+                at += 1 + OPERANDS.get(Instruction(program[at]), 0)
+            wrong += program[start:at] + ONE_MORE + bytes((Instruction.END,))
+            at += 1
+    return wrong
+
+
+@pytest.mark.parametrize("is_cxx", [False, True], ids=["C", "C++"])
+def test_values_by_a_wrong_plan_are_noticed(collector: Collector, tmp_path: Path, is_cxx: bool) -> None:
+    program = compiled(tmp_path / "program", ("gcc", "-O0"), is_cxx=is_cxx)
+    with ElfFile(program) as elf:
+        assert elf.build_id
+        name = elf.build_id.hex()
+        plan = make_plan([elf])
+    wrong = replace(plan, hooks=tuple(replace(hook, program=off_by_one(hook.program)) for hook in plan.hooks))
+    KeptPlans(collector.environment).write(name, name, wrong)
+    pid, _ = collector.run(program, CALLTRACE_CAPTURE_ARGS="1")
+    calls = collector.calls(pid)
+    for trap in TRAPS:
+        if trap.endswith(".cpp") == is_cxx:
+            for expected, call in pairs(trap, calls):
+                right, noticed = differences(expected, call)
+                anything = sum(value is ANY for value in expected.arguments.values())
+                assert noticed, (trap, call)
+                assert right == anything, (trap, call)
