@@ -31,6 +31,7 @@ DIRECT_BYTES = 16
 """Larger values are in memory, unless they are vectors."""
 _FIRST_ARGUMENT = 8  # from the stack pointer on entry, where the return address is
 _STACK_ALIGNMENT = 16
+_FOLLOWS = "it follows a parameter whose place is not known"
 
 
 class LeafClass(Enum):
@@ -84,6 +85,9 @@ class Shape:
         return self.size > DIRECT_BYTES or any(leaf.offset % leaf.alignment for leaf in self.leaves)
 
 
+_ADDRESS = Shape(8, 8, (Leaf(0, 8, 8, LeafClass.INTEGER),))
+
+
 class Places:
     """Gives parameters their places, in order.
 
@@ -98,6 +102,7 @@ class Places:
         self._stack = _FIRST_ARGUMENT
         self._is_clang = is_clang
         self._doubt: str | None = None
+        self._stack_doubt = False
 
     def doubt(self, reason: str) -> None:
         """From here on, no place is known."""
@@ -106,19 +111,19 @@ class Places:
     def next(self, shape: Shape) -> tuple[Piece, ...] | str:
         """Returns where the next parameter is: of one passed by reference, its address; or why not known."""
         if self._doubt is None and shape.doubt is not None:
-            self._doubt = "it follows a parameter whose place is not known"
+            self._doubt = _FOLLOWS
             return shape.doubt
         if self._doubt is not None:
             return self._doubt
         if shape.by_reference:
-            return self._registers(("general",), 8) or self._on_stack(8, 8)
+            return self._registers(("general",), 8) or self._in_memory(_ADDRESS)
         if shape.is_empty:
             return ()
         words = None if shape.is_in_memory else _words(shape)
         if words is None:
             return self._in_memory(shape)
         if isinstance(words, str):
-            self.doubt("it follows a parameter whose place is not known")
+            self.doubt(_FOLLOWS)
             return words
         return self._registers(words, shape.size) or self._in_memory(shape)
 
@@ -142,12 +147,14 @@ class Places:
         return tuple(pieces)
 
     def _in_memory(self, shape: Shape) -> tuple[Piece, ...] | str:
+        if self._stack_doubt:
+            return _FOLLOWS
         if shape.alignment > _STACK_ALIGNMENT:
-            self.doubt("it follows a parameter whose place is not known")
+            self._stack_doubt = True
             return "where the compiler puts values of such an alignment is not sure"
         is_wide_integer = shape.size == 16 and [leaf.kind for leaf in shape.leaves] == [LeafClass.INTEGER]
         if self._is_clang and is_wide_integer:
-            self.doubt("it follows a parameter whose place is not known")
+            self._stack_doubt = True
             return "clang's versions differ in where they put it"
         return self._on_stack(shape.size, shape.alignment)
 

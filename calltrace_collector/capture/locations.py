@@ -17,6 +17,7 @@ __all__ = ["EntryLocation", "entry_location"]
 _DEREF, _REG0, _BREG0, _REGX, _FBREG = 0x06, 0x50, 0x70, 0x90, 0x91
 _PIECE, _CALL_FRAME_CFA, _ENTRY_VALUE, _GNU_ENTRY_VALUE = 0x93, 0x9C, 0xA3, 0xF3
 _RSP, _RBP = 7, 6
+_ARGUMENTS = (5, 4, 1, 2, 8, 9)
 _FIRST_XMM = 17
 _CFA_ON_ENTRY = 8  # from the stack pointer on entry
 _FRAME_POINTER_FROM_ENTRY = -8  # where rbp points once it is set up
@@ -94,11 +95,14 @@ def _one_place(expression: bytes, size: int, frame_base: bytes, *, is_always: bo
             return EntryLocation(is_in_frame=is_always, is_by_address=bool(expression[end:]))
     elif _BREG0 <= operation < _BREG0 + 16:
         offset, end = signed(expression, 1)
-        if end == len(expression):
-            if operation == _BREG0 + _RSP and not is_always:
-                return _in_memory(offset, size, is_always=False)
-            if offset == 0 and operation not in (_BREG0 + _RSP, _BREG0 + _RBP):
-                return EntryLocation(None, operation - _BREG0, is_in_register=True, is_by_address=True)
+        register = operation - _BREG0
+        if end == len(expression) and register == _RSP and not is_always:
+            return _in_memory(offset, size, is_always=False)
+        if end == len(expression) and register in _ARGUMENTS and offset == 0:
+            return EntryLocation(None, register, is_in_register=True, is_by_address=True)
+        if expression[end:] in (b"", bytes([_DEREF])):
+            # A frame that is aligned has its places counted from other registers.
+            return EntryLocation(is_in_frame=is_always, is_by_address=bool(expression[end:]))
     return None
 
 

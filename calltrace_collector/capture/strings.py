@@ -55,8 +55,10 @@ def string_layout(
         if places in ({"__data_": (0, 8), "__size_": (8, 8)}, {"__data": (0, 8), "__size": (8, 8)}):
             return TextLayout.POINTER_LENGTH
     if name in _STRINGS and size == STRING_BYTES:
-        own = places.get("_M_dataplus"), places.get("_M_string_length")
-        return TextLayout.POINTER_LENGTH if own == ((0, 8), (8, 8)) else None
+        # The class of the pointer may be declared only.
+        pointer = places.get("_M_dataplus", (-1, 0))[0]
+        length = places.get("_M_string_length")
+        return TextLayout.POINTER_LENGTH if (pointer, length) == (0, (8, 8)) else None
     if name in _STRINGS and size == _LIBCXX_BYTES:
         return _libcxx_layout(unit, position)
     return None
