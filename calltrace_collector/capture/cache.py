@@ -6,10 +6,9 @@ import os
 from contextlib import ExitStack
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from calltrace_collector.capture.kept_plan import KeptPlans
-from calltrace_collector.capture.plan import Progress
-from calltrace_collector.capture.pool import make_plan_by_all
 from calltrace_collector.errors import SymbolError
 from calltrace_collector.model.capture import Plan
 from calltrace_collector.symbols import debugfile
@@ -17,6 +16,9 @@ from calltrace_collector.symbols.elf import ElfFile
 from calltrace_collector.symbols.file import damage_of
 from calltrace_collector.symbols.probe import ENTRY_HOOK
 from calltrace_collector.symbols.symtab import refers_to
+
+if TYPE_CHECKING:
+    from calltrace_collector.capture.plan import Progress
 
 __all__ = ["plan_for"]
 
@@ -51,6 +53,9 @@ def plan_for(path: str | Path, build_id: bytes = b"", progress: Progress | None 
         plan = kept.read(name, identity)
         if plan is not None:
             return plan
+        # What makes plans takes as long to import as short programs take to run.
+        from calltrace_collector.capture.pool import make_plan_by_all  # noqa: PLC0415
+
         files = [elf]
         if not elf.section(".debug_info"):
             debug = debugfile.find(elf, debugfile.DEBUG_DIRECTORIES)
