@@ -5,6 +5,7 @@
 
 #include "agent/life/memory.h"
 #include "agent/record/capture_program.h"
+#include "agent/record/compiler.h"
 #include "agent/ship/encode.h"
 
 #define DT_BYTES (ENCODE_CLOSE_BYTES + 4096u)
@@ -89,8 +90,10 @@ static size_t value_sizes_length(const struct columns *c)
 
 static size_t columns_length(const struct columns *c)
 {
-    return (size_t)(c->dt_end - c->dt) + (size_t)(c->op_end - c->op) + value_sizes_length(c) +
-           (size_t)(c->values_end - c->values);
+    size_t length = (size_t)(c->dt_end - c->dt) + (size_t)(c->op_end - c->op);
+    if (UNLIKELY(c->sized_events != 0))
+        length += value_sizes_length(c) + (size_t)(c->values_end - c->values);
+    return length;
 }
 
 bool columns_are_full(const struct columns *c)

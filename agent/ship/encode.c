@@ -83,14 +83,14 @@ static size_t made_again(const struct stack *stack, const struct record *r, uint
 }
 
 /* Copies the record's captured values to the event that was put last. */
-static COLD void put_values(struct encoder *e, const struct record *r)
+static COLD void put_values(struct encoder *e)
 {
-    uint8_t *to = columns_put_values(&e->columns, r->value_bytes);
-    uint64_t begin = r->values & e->ring.mask;
+    uint8_t *to = columns_put_values(&e->columns, e->value_bytes);
+    uint64_t begin = e->values & e->ring.mask;
     uint64_t before_end = (e->ring.mask + 1 - begin) * sizeof *e->ring.words;
-    size_t first = r->value_bytes < before_end ? r->value_bytes : before_end;
+    size_t first = e->value_bytes < before_end ? e->value_bytes : before_end;
     memcpy(to, &e->ring.words[begin], first);
-    memcpy(to + first, e->ring.words, r->value_bytes - first);
+    memcpy(to + first, e->ring.words, e->value_bytes - first);
 }
 
 static int encode_entry(struct encoder *e, struct encode_thread *t, const struct record *r)
@@ -127,8 +127,8 @@ static int encode_entry(struct encoder *e, struct encode_thread *t, const struct
     if (UNLIKELY(site->frame_delta != delta))
         put_mark(e, t, FRAME_DELTA, (uint64_t)delta);
     put_event(e, t, r->ticks, (uint64_t)site->number + 1);
-    if (UNLIKELY(r->value_bytes != 0))
-        put_values(e, r);
+    if (UNLIKELY(e->value_bytes != 0))
+        put_values(e);
     return 0;
 }
 
@@ -177,8 +177,8 @@ static void encode_exit(struct encoder *e, struct encode_thread *t, const struct
     put_cut_calls(e, t);
     leave(stack, 1);
     put_event(e, t, r->ticks, 0);
-    if (UNLIKELY(r->value_bytes != 0))
-        put_values(e, r);
+    if (UNLIKELY(e->value_bytes != 0))
+        put_values(e);
 }
 
 /* ---- records ---- */
@@ -201,15 +201,12 @@ static inline void read_third_word(struct record *r, struct ring_words ring, uin
     r->sp_known = (sp_high << RECORD_SP_LOW_BITS | r->sp_low) << RECORD_SP_UNIT_SHIFT;
 }
 
-/* Takes the values' word behind the words of an entry or an exit apart. Returns the words of the record with
- * its values. */
-static COLD int64_t read_values(struct record *r, struct ring_words ring, uint64_t position, uint64_t words,
-                                uint64_t end)
+/* Takes the word before the values of a record of so many words apart. Returns the words of both. */
+static int64_t read_values(struct encoder *e, uint64_t position, uint64_t words, uint64_t end)
 {
-    r->address &= ~RECORD_HAS_VALUES;
     if (end - position <= words)
         return -EBADMSG;
-    uint64_t size = ring.words[(position + words) & ring.mask];
+    uint64_t size = e->ring.words[(position + words) & e->ring.mask];
     uint64_t bytes = size & RECORD_VALUES_SIZE_MASK;
     uint64_t behind = size >> RECORD_VALUES_WORDS_SHIFT;
     uint64_t before = words + RECORD_VALUES_WORDS;
@@ -217,29 +214,18 @@ static COLD int64_t read_values(struct record *r, struct ring_words ring, uint64
     if (bytes < sizeof(uint32_t) || bytes > CAPTURE_BYTES || behind < (bytes + 7) / 8 ||
         end - position - before < behind)
         return -EBADMSG;
-    r->values = position + before;
-    r->value_bytes = (uint32_t)bytes;
+    e->values = position + before;
+    e->value_bytes = (uint32_t)bytes;
     return (int64_t)(before + behind);
 }
 
-/* Encodes an entry or an exit of so many words; values may follow it. Returns the words of all. */
-static inline int64_t encode_event(struct encoder *e, struct encode_thread *t, struct record *r,
-                                   uint64_t position, uint64_t words, uint64_t end)
+/* Takes the values of an entry or an exit of so many words. Returns the words of both; 0: the batch has no
+ * room for the values. */
+static COLD int64_t take_values(struct encoder *e, struct record *r, uint64_t position, uint64_t words,
+                                uint64_t end)
 {
-    int64_t all = (int64_t)words;
-    if (UNLIKELY((r->address & RECORD_HAS_VALUES) != 0)) {
-        all = read_values(r, e->ring, position, words, end);
-        if (all < 0 || !columns_have_room_for_values(&e->columns))
-            return all < 0 ? all : 0;
-    }
-    if (words == RECORD_EXIT_WORDS) {
-        encode_exit(e, t, r);
-        return all;
-    }
-    if (r->address == 0)
-        return -EBADMSG;
-    int status = encode_entry(e, t, r);
-    return status < 0 ? status : all;
+    r->address &= ~RECORD_HAS_VALUES;
+    return columns_have_room_for_values(&e->columns) ? read_values(e, position, words, end) : 0;
 }
 
 /* Encodes the record at `position`. Returns its words, or an error; 0: the batch has no room for its values.
@@ -250,22 +236,37 @@ static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, 
     if (end - position < RECORD_EXIT_WORDS)
         return -EBADMSG;
     struct record r = read_record(ring, position);
+    int64_t words;
+    int status;
     switch (ring.words[(position + 1) & ring.mask] >> RECORD_KIND_SHIFT) {
     case RECORD_ENTRY:
+        words = RECORD_ENTRY_WORDS;
         if (end - position < RECORD_ENTRY_WORDS)
             return -EBADMSG;
         read_third_word(&r, ring, position);
-        return encode_event(e, t, &r, position, RECORD_ENTRY_WORDS, end);
+        if (UNLIKELY((r.address & RECORD_HAS_VALUES) != 0))
+            words = take_values(e, &r, position, RECORD_ENTRY_WORDS, end);
+        if (UNLIKELY(words <= 0 || r.address == 0))
+            return words <= 0 ? words : -EBADMSG;
+        status = encode_entry(e, t, &r);
+        e->value_bytes = 0;
+        return status < 0 ? status : words;
     case RECORD_EXIT:
-        return encode_event(e, t, &r, position, RECORD_EXIT_WORDS, end);
-    case RECORD_DROPPED: {
-        uint64_t words = RECORD_EXIT_WORDS + r.sp_low;
-        if (end - position < words)
+        words = RECORD_EXIT_WORDS;
+        if (UNLIKELY((r.address & RECORD_HAS_VALUES) != 0))
+            words = take_values(e, &r, position, RECORD_EXIT_WORDS, end);
+        if (UNLIKELY(words <= 0))
+            return words;
+        encode_exit(e, t, &r);
+        e->value_bytes = 0;
+        return words;
+    case RECORD_DROPPED:
+        words = RECORD_EXIT_WORDS + (int64_t)r.sp_low;
+        if (end - position < (uint64_t)words)
             return -EBADMSG;
         if (r.address > t->dropped)
             put_gap(e, t, r.address - t->dropped);
-        return (int64_t)words;
-    }
+        return words;
     default:
         if (end - position < RECORD_NOTE_WORDS)
             return -EBADMSG;
@@ -278,6 +279,7 @@ static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, 
 int64_t encode_records(struct encoder *e, struct encode_thread *t, struct ring_words ring, uint64_t end)
 {
     e->ring = ring;
+    e->value_bytes = 0;
     begin_batch(e, t);
     while (t->position != end && !columns_are_full(&e->columns)) {
         int64_t words = encode_record(e, t, ring, t->position, end);

@@ -45,6 +45,8 @@ struct ring_words {
 /* Shared by the threads of a process; one batch is in the making at a time. */
 struct encoder {
     struct ring_words ring; /* that is being encoded */
+    uint64_t values;        /* where in it the captured values of the record are */
+    uint32_t value_bytes;   /* 0: it has none */
     struct sites sites;
     struct columns columns;
     uint32_t max_depth;    /* 0: no limit */

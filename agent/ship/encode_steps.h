@@ -21,8 +21,6 @@ struct record {
     uint64_t sp_low;
     uint64_t third;    /* of an entry, the call site; of a note, what it is */
     uint64_t sp_known; /* of an entry or a note: the lowest SP_BITS of the stack pointer */
-    uint64_t values;   /* where in the ring its captured values are */
-    uint32_t value_bytes;
 };
 
 static inline void be_on_stack(struct encoder *e, const struct encode_thread *t)

@@ -261,6 +261,27 @@ static void test_damaged(void)
     put_void(0, 5);
     ring_end--;
     CHECK_EQUAL(encode(0), -EBADMSG);
+    /* No function: neither the entry nor its values come anywhere. */
+    begin_ring(0, 1);
+    put_record(RECORD_ENTRY, 0x1000, BASE - 64, 0, true);
+    put_record(RECORD_ENTRY, 0, BASE - 128, 8, false);
+    uint64_t damaged_at = RECORD_ENTRY_WORDS;
+    CHECK_EQUAL(encode(0), -EBADMSG);
+    check_found();
+    struct encode_thread thread;
+    struct encoder encoder;
+    uint32_t next_thread = 1;
+    CHECK_EQUAL(encoder_open(&encoder, 0, 0, &next_thread), 0);
+    CHECK_EQUAL(encode_thread_open(&thread, 0, 0, BASE), 0);
+    const struct ring_words words = {ring, RING_WORDS_HERE - 1};
+    CHECK_EQUAL(encode_records(&encoder, &thread, words, ring_end), -EBADMSG);
+    CHECK_EQUAL(thread.position, damaged_at);
+    encode_skip(&encoder, &thread, ring_end);
+    put_record(RECORD_EXIT, 0x1000, BASE - 64, 0, true);
+    CHECK(encode_records(&encoder, &thread, words, ring_end) > 0);
+    CHECK(encoder.columns.values == encoder.columns.values_end);
+    encode_thread_close(&thread);
+    encoder_close(&encoder);
 }
 
 int main(void)
