@@ -65,36 +65,66 @@ static FORCE_INLINE uint64_t stack_end(struct producer *p, uint64_t stack_pointe
     return learn_stack(p, stack_pointer);
 }
 
-/* Records an event with its values, which are written into the ring at once: the most room that they may take
- * is reserved, and given back but for what they take. */
+/* A record that is being made: the most words that it may take are reserved. */
+struct draft {
+    uint64_t position;
+    uint64_t words;
+    uint64_t *at;
+    bool nested; /* in a handler that has interrupted another hook */
+};
+
+/* Returns false when the event is not to be recorded. */
+static FORCE_INLINE bool reserve(struct producer *p, uint64_t words, uint64_t stack_pointer,
+                                 struct draft *draft)
+{
+    *draft = (struct draft){.words = words};
+    if (UNLIKELY(p->reserved + words > p->limit || p->reserved != p->published)) {
+        if (!ring_make_room(words, stack_pointer))
+            return false;
+        draft->nested = record_is_nested(p);
+    }
+    if (!draft->nested)
+        p->hook = stack_pointer;
+    draft->position = arch_take(&p->reserved, words);
+    if (UNLIKELY(draft->nested))
+        record_nested(p, draft->position);
+    else /* hooks of a handler in between have set it, and this one takes long enough for another handler */
+        p->hook = stack_pointer;
+    draft->at = &p->words[draft->position & (RING_WORDS - 1)];
+    draft->at[1] = record_void_word(p->said_drops, words); /* until it is filled, should it never be */
+    return true;
+}
+
+/* Gives back what a filled record has not taken, and publishes it. `header` is what is before its values. */
+static FORCE_INLINE void finish(struct producer *p, const struct draft *draft, uint64_t header, size_t size)
+{
+    uint64_t next = draft->position + header + RECORD_VALUES_WORDS + WORDS_OF(size);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (UNLIKELY(!arch_replace(&p->reserved, draft->position + draft->words, next))) {
+        /* A handler has recorded something behind. */
+        draft->at[header] = record_values_word(size, draft->words - header - RECORD_VALUES_WORDS);
+        next = draft->position + draft->words;
+    }
+    if (!draft->nested) /* else the interrupted hook publishes it with its own */
+        record_publish(p, draft->position, next);
+}
+
+/* Records an event with its values, which are written into the ring at once. */
 static void record(struct producer *p, const struct event *event, const struct capture_hook *hook,
                    const struct capture_registers *registers)
 {
     const bool is_entry = event->kind == RECORD_ENTRY;
     const uint64_t header = is_entry ? RECORD_ENTRY_WORDS : RECORD_EXIT_WORDS;
-    const uint64_t most = header + RECORD_VALUES_WORDS + WORDS_OF(hook->room);
-    bool nested = false;
-    if (UNLIKELY(p->reserved + most > p->limit || p->reserved != p->published)) {
-        if (!ring_make_room(most, event->stack_pointer))
-            return;
-        nested = record_is_nested(p);
-    }
-    if (!nested)
-        p->hook = event->stack_pointer;
-    uint64_t position = arch_take(&p->reserved, most);
-    if (UNLIKELY(nested))
-        record_nested(p, position);
-    else /* hooks of a handler in between have set it, and this one takes long enough for another handler */
-        p->hook = event->stack_pointer;
-    uint64_t *at = &p->words[position & (RING_WORDS - 1)];
-    at[1] = record_void_word(p->said_drops, most); /* until it is filled, should it never be */
+    struct draft draft;
+    if (!reserve(p, header + RECORD_VALUES_WORDS + WORDS_OF(hook->room), event->stack_pointer, &draft))
+        return;
+    uint64_t *at = draft.at;
     uint64_t ticks = is_entry ? 0 : clock_ticks(); /* the call is over */
-
     const struct capture_context context = {registers, stack_end(p, event->stack_pointer),
                                             capture_text_limit};
     size_t size = capture_run(hook, &context, (uint8_t *)(at + header + RECORD_VALUES_WORDS));
     /* Taken for abandoned by another stack of this thread: nobody reads this any more. */
-    if (UNLIKELY(__atomic_load_n(&p->published, __ATOMIC_RELAXED) > position))
+    if (UNLIKELY(__atomic_load_n(&p->published, __ATOMIC_RELAXED) > draft.position))
         return;
     at[header] = record_values_word(size, WORDS_OF(size));
     if (is_entry) {
@@ -103,15 +133,7 @@ static void record(struct producer *p, const struct event *event, const struct c
     }
     at[0] = ticks;
     at[1] = record_event_word(event->function, event->stack_pointer, event->kind) | RECORD_HAS_VALUES;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    uint64_t next = position + header + RECORD_VALUES_WORDS + WORDS_OF(size);
-    if (UNLIKELY(!arch_replace(&p->reserved, position + most, next))) {
-        /* A handler has recorded something behind. */
-        at[header] = record_values_word(size, most - header - RECORD_VALUES_WORDS);
-        next = position + most;
-    }
-    if (!nested) /* else the interrupted hook publishes it with its own */
-        record_publish(p, position, next);
+    finish(p, &draft, header, size);
 }
 
 /* Records an event with its values; returns false when it has none. */
