@@ -17,7 +17,7 @@ from pathlib import Path
 
 import zstandard
 
-import calltrace_collector
+from calltrace_collector import __version__
 from calltrace_collector.capture.plan_json import plan_from_json, plan_to_json
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.model.capture import Plan
@@ -118,8 +118,8 @@ def _forget_oldest(folder: Path) -> None:
 @cache
 def _made_by() -> str:
     """Returns what changes when plans might: the version, and the code that makes them."""
-    package = Path(calltrace_collector.__file__).parent
-    digest = blake2b(calltrace_collector.__version__.encode(), digest_size=16)
+    package = Path(__file__).parents[1]
+    digest = blake2b(__version__.encode(), digest_size=16)
     for room in ("capture", "symbols", "model"):
         for path in sorted((package / room).glob("*.py")):
             status = path.stat()
