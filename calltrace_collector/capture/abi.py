@@ -152,9 +152,14 @@ class Places:
         if shape.alignment > _STACK_ALIGNMENT:
             self._stack_doubt = True
             return "where the compiler puts values of such an alignment is not sure"
-        is_wide_integer = shape.size == 16 and [leaf.kind for leaf in shape.leaves] == [LeafClass.INTEGER]
-        if self._is_clang and is_wide_integer:
-            self._stack_doubt = True
+        if (
+            self._is_clang
+            and shape.size == 16
+            and not shape.is_aggregate
+            and LeafClass.INTEGER in _kinds(shape)
+        ):
+            # Before version 18, a half of it is in the last register.
+            self.doubt(_FOLLOWS)
             return "clang's versions differ in where they put it"
         return self._on_stack(shape.size, shape.alignment)
 
@@ -166,13 +171,17 @@ class Places:
         return (Stack(_FIRST_ARGUMENT + above, size),)
 
 
+def _kinds(shape: Shape) -> set[LeafClass]:
+    return {leaf.kind for leaf in shape.leaves}
+
+
 def _words(shape: Shape) -> tuple[str, ...] | str | None:
     """Returns what each eight bytes of a value of at most 16 are in; None for memory; or a doubt.
 
     Words are "general", "xmm", and "upper" for the upper half of the register before. Eight bytes that are
     padding alone, at the end, are in nothing.
     """
-    kinds = {leaf.kind for leaf in shape.leaves}
+    kinds = _kinds(shape)
     if LeafClass.X87 in kinds or LeafClass.COMPLEX_X87 in kinds:
         return None
     if LeafClass.VECTOR in kinds:
