@@ -15,17 +15,17 @@ preserves, and memory as it is then. What is assumed:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from iced_x86 import Mnemonic
 
 from calltrace_collector.capture import expression as ex
+from calltrace_collector.capture.exit_ways import FRAME_POINTER, STACK_POINTER, Fork, Return, ends_of, merged
 from calltrace_collector.capture.expression import Expression, Value
 from calltrace_collector.capture.frame_pointer import keeps_frame_pointer
 from calltrace_collector.capture.instructions import Flow, Refusal, Step
 from calltrace_collector.capture.long_double import extended
-from calltrace_collector.capture.state import IMAGE, X87, Code, State
+from calltrace_collector.capture.state import IMAGE, Code, State
 from calltrace_collector.capture.walk import (
     HOOKS,
     NEVER_RETURN,
@@ -39,71 +39,8 @@ from calltrace_collector.capture.walk import (
 
 __all__ = ["ExitTrace", "trace_exit"]
 
-STACK_POINTER: Expression = ("reg", 7)
-FRAME_POINTER: Expression = ("reg", 6)
 _PRESERVED = (3, 6, 7, 12, 13, 14, 15)
 _RETURNS = frozenset(("__x86_return_thunk",))
-
-
-@dataclass(frozen=True, slots=True)
-class Return:
-    """A `ret` that the code comes to.
-
-    Attributes:
-        state: as it is there.
-        frames: what addresses in the frame are relative to.
-    """
-
-    state: State
-    frames: frozenset[Expression]
-
-    def proven(self, value: Value) -> Value:
-        """Returns an expression if the hook sees already what it will be."""
-        return value if value is not None and self._holds(value) else None
-
-    def _holds(self, e: Expression) -> bool:
-        if e[0] == "load":
-            return self._stays(e[1], e[2])
-        return e[0] != "unknown" and all(self._holds(part) for part in e if type(part) is tuple)
-
-    def _stays(self, address: Expression, size: int) -> bool:
-        base, offset = ex.split(address)
-        if base == IMAGE:
-            return size == 8 and self.state.code.got_name(offset) is not None
-        # What lies below the stack pointer, the hook overwrites.
-        return base in self.frames and not (base == STACK_POINTER and offset < 0) and self._holds(base)
-
-    def general(self, index: int, size: int) -> Value:
-        """Returns the lowest bytes of rax or rdx."""
-        return self.proven(_lowest(size, self.state.general[index]))
-
-    def xmm(self, index: int, half: int, size: int) -> Value:
-        """Returns the lowest bytes of half of xmm0 or xmm1."""
-        return self.proven(_lowest(size, self.state.xmm[2 * index + half]))
-
-    def x87(self) -> X87 | None:
-        """Returns what st(0) is."""
-        stack = self.state.x87
-        top = stack[-1] if stack else None
-        if top is None or isinstance(top[1], bytes):
-            return top
-        return top if self.proven(ex.load(top[1], 8)) is not None else None
-
-    def hidden(self) -> Value:
-        """Returns rax, if since the hook nothing is written but to the frame and to static variables."""
-        memory = self.state.memory
-        if memory.lost or any(base not in self.frames and base != IMAGE for base in memory.slots):
-            return None
-        return self.proven(_lowest(8, self.state.general[0]))
-
-
-@dataclass(frozen=True, slots=True)
-class Fork:
-    """A place where the code goes one of two ways, both to a `ret`."""
-
-    condition: Value
-    taken: Return | Fork
-    other: Return | Fork
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +61,11 @@ class ExitTrace:
 
     def general(self, index: int, size: int) -> Expression | None:
         """Returns the lowest `size` bytes of rax (index 0) or rdx (1); None: it cannot be told."""
-        return _merged(self._end, lambda end: end.general(index, size))
+        return merged(self._end, lambda end: end.general(index, size))
 
     def xmm(self, index: int, half: int, size: int) -> Expression | None:
         """Returns the lowest `size` bytes of half (0: lower) of xmm0 or xmm1; None: it cannot be told."""
-        return _merged(self._end, lambda end: end.xmm(index, half, size))
+        return merged(self._end, lambda end: end.xmm(index, half, size))
 
     def x87(self) -> tuple[str, Expression, int] | tuple[str, bytes] | None:
         """Returns what st(0) holds.
@@ -137,7 +74,7 @@ class ExitTrace:
             ("address", address, size): the hook sees it in memory, as a long double of 10 bytes, a double of
             8, or a float of 4. ("constant", bytes): always these 10 bytes. None: it cannot be told.
         """
-        ends = _ends(self._end)
+        ends = ends_of(self._end)
         first = ends[0].x87()
         if first is None or any(end.x87() != first for end in ends[1:]):
             return None
@@ -148,7 +85,7 @@ class ExitTrace:
 
     def hidden(self) -> Expression | None:
         """Returns the address of a result in memory, which is final already; None: it cannot be told."""
-        ends = _ends(self._end)
+        ends = ends_of(self._end)
         first = ends[0].hidden()
         return first if all(end.hidden() == first for end in ends[1:]) else None
 
@@ -174,7 +111,7 @@ def trace_exit(code: Code, return_offset: int, function_offset: int | None = Non
         end = _follow(code, return_offset, state, frames, Budget())
         if end is None:
             return Refusal("the function does not return")
-        for leaf in _ends(end):
+        for leaf in ends_of(end):
             _check_assumptions(leaf)
     except UntraceableError as error:
         return Refusal(str(error))
@@ -280,29 +217,3 @@ def _check_assumptions(end: Return) -> None:
     slots = end.state.memory.slots
     if IMAGE in slots and FRAME_POINTER in slots and FRAME_POINTER not in end.frames:
         raise UntraceableError("the code there writes to other memory")
-
-
-def _ends(end: Return | Fork) -> list[Return]:
-    return [end] if isinstance(end, Return) else _ends(end.taken) + _ends(end.other)
-
-
-def _merged(end: Return | Fork, query: Callable[[Return], Value]) -> Value:
-    """Puts together what the ways give; where they differ, by the condition."""
-    if isinstance(end, Return):
-        return query(end)
-    a, b = _merged(end.taken, query), _merged(end.other, query)
-    if a is None or b is None:
-        return None
-    if a == b:
-        return a
-    return ex.select(_ends(end)[0].proven(end.condition), a, b)
-
-
-def _lowest(size: int, value: Value) -> Value:
-    """Returns the lowest bytes of a value, of which others may not be known."""
-    if not 1 <= size <= 8:
-        return None
-    if size in (1, 2, 4):
-        value = ex.zero(size, value)
-        return value if value is None or value[0] != "insert" or value[2] != ex.UNKNOWN else None
-    return ex.truncated(size, value)

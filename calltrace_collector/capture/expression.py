@@ -18,12 +18,32 @@ What each stands for at the agent: agent/record/capture_program.h.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from calltrace_collector.capture.expression_kinds import (
+    BINARY,
+    COMPARISONS,
+    MASK,
+    MAX_WEIGHT,
+    STACK,
+    UNKNOWN,
+    ZERO,
+    Expression,
+    Value,
+    are_usable,
+    const,
+    image,
+    is_partial,
+    offset_by,
+    signed,
+    split,
+    weight,
+    width,
+)
 
 __all__ = [
     "BINARY",
+    "MAX_WEIGHT",
     "STACK",
+    "UNKNOWN",
     "ZERO",
     "Expression",
     "Value",
@@ -47,18 +67,6 @@ __all__ = [
     "zero",
 ]
 
-Expression = tuple[Any, ...]
-Value = Expression | None
-
-MASK = (1 << 64) - 1
-MAX_WEIGHT = 96
-"""Parts of an expression; with more it counts as unknown, since expressions may double at each step."""
-
-ZERO: Expression = ("const", 0)
-UNKNOWN: Expression = ("unknown",)
-STACK: Expression = ("in", 7)
-"""The stack pointer on entry: where the return address lies."""
-
 _LOW_BITS = {0xFF: 1, 0xFFFF: 2, 0xFFFFFFFF: 4}
 _COMMUTATIVE = frozenset(("*", "&", "|", "^", "==", "!="))
 _OF_SAME = {"&": None, "|": None, "^": 0, "!=": 0, "s<": 0, "u<": 0, "==": 1, "s<=": 1, "u<=": 1}
@@ -67,107 +75,8 @@ _OF_SAME = {"&": None, "|": None, "^": 0, "!=": 0, "s<": 0, "u<": 0, "==": 1, "s
 _OPPOSITE = {"==": "!=", "!=": "=="}
 
 
-def signed(value: int, size: int = 8) -> int:
-    """Returns the number that the lowest `size` bytes are, with a sign."""
-    bits = 8 * size
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value
-
-
-BINARY: dict[str, Callable[[int, int], int]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "&": lambda a, b: a & b,
-    "|": lambda a, b: a | b,
-    "^": lambda a, b: a ^ b,
-    "<<": lambda a, b: a << (b & 63),
-    ">>": lambda a, b: a >> (b & 63),
-    "s>>": lambda a, b: signed(a) >> (b & 63),
-    "==": lambda a, b: int(a == b),
-    "!=": lambda a, b: int(a != b),
-    "s<": lambda a, b: int(signed(a) < signed(b)),
-    "s<=": lambda a, b: int(signed(a) <= signed(b)),
-    "u<": lambda a, b: int(a < b),
-    "u<=": lambda a, b: int(a <= b),
-}
-"""What each binary operator does with two 64-bit numbers; the result is to be cut to 64 bits."""
-
 _LOW_FROM_LOW = frozenset("+-*&|^")
 """Operators of whose result the lowest bytes come from the lowest bytes of the operands only."""
-
-_COMPARISONS = frozenset(("==", "!=", "s<", "s<=", "u<", "u<="))
-
-
-def const(value: int) -> Expression:
-    """Returns a constant, cut to 64 bits."""
-    return ("const", value & MASK)
-
-
-def image(offset: int) -> Expression:
-    """Returns an address in the module, given in the file's own numbering."""
-    return ("image", offset)
-
-
-def weight(e: Expression) -> int:
-    """Returns of how many parts an expression is."""
-    return 1 + sum(weight(part) for part in e if type(part) is tuple)
-
-
-def width(e: Expression) -> int:
-    """Returns in how many of its lowest bytes an expression may have bits: at most 8."""
-    kind = e[0]
-    if kind == "load":
-        return int(e[2])
-    if kind == "zero":
-        return int(e[1])
-    if kind in _COMPARISONS:
-        return 1
-    if kind == "const":
-        return (int(e[1]).bit_length() + 7) // 8
-    if kind == "&":
-        return min(width(e[1]), width(e[2]))
-    return 4 if kind == "fp" and e[1].endswith(("_f", "_i32")) else 8
-
-
-def split(e: Expression) -> tuple[Expression, int]:
-    """Returns an address as what it is relative to, and the distance in bytes (signed)."""
-    kind = e[0]
-    if kind == "+" and e[2][0] == "const":
-        return e[1], signed(e[2][1])
-    if kind == "image":
-        return ("image", 0), e[1]
-    if kind == "const":
-        return ZERO, signed(e[1])
-    return e, 0
-
-
-def offset_by(e: Expression, distance: int) -> Expression:
-    """Returns e + distance, of an e that is wholly known."""
-    kind = e[0]
-    if kind == "const":
-        return ("const", (e[1] + distance) & MASK)
-    if kind == "image":
-        return ("image", e[1] + distance)
-    if kind == "+" and e[2][0] == "const":
-        distance += e[2][1]
-        e = e[1]
-    distance &= MASK
-    return ("+", e, ("const", distance)) if distance else e
-
-
-def _partial(e: Expression) -> bool:
-    return e[0] == "insert" and e[2] is UNKNOWN
-
-
-def _usable(*parts: Value) -> bool:
-    """Tells whether all are wholly known, and not too large together."""
-    total = 0
-    for part in parts:
-        if part is None or _partial(part):
-            return False
-        total += weight(part)
-    return total < MAX_WEIGHT
 
 
 def truncated(size: int, e: Value) -> Value:
@@ -178,12 +87,12 @@ def truncated(size: int, e: Value) -> Value:
         e = e[2]
     if e[0] == "insert" and size <= e[1]:
         return truncated(size, e[3])
-    return None if _partial(e) else e
+    return None if is_partial(e) else e
 
 
 def load(address: Value, size: int) -> Value:
     """Returns what lies at an address, zero-extended from 1, 2, 4 or 8 bytes."""
-    if address is None or _partial(address):
+    if address is None or is_partial(address):
         return None
     return ("load", address, size)
 
@@ -246,7 +155,7 @@ def insert(size: int, a: Value, b: Value) -> Value:
         return ("insert", size, UNKNOWN, b)
     while a is not UNKNOWN and a[0] == "insert" and a[1] <= size:
         a = a[2]
-    if a is UNKNOWN or _partial(a):
+    if a is UNKNOWN or is_partial(a):
         # Of a partly known one that reaches further, the bytes between get lost.
         return ("insert", size, UNKNOWN, b)
     if a == ZERO:
@@ -259,13 +168,13 @@ def insert(size: int, a: Value, b: Value) -> Value:
 
 def add(a: Value, b: Value) -> Value:
     """Returns a + b, constants outermost."""
-    if a is None or b is None or _partial(a) or _partial(b):
+    if a is None or b is None or is_partial(a) or is_partial(b):
         return None
     if b[0] == "const":
         return offset_by(a, b[1])
     if a[0] == "const":
         return offset_by(b, a[1])
-    if not _usable(a, b):
+    if not are_usable(a, b):
         return None
     distance = 0
     if a[0] == "+" and a[2][0] == "const":
@@ -277,11 +186,11 @@ def add(a: Value, b: Value) -> Value:
 
 def subtract(a: Value, b: Value) -> Value:
     """Returns a - b."""
-    if a is None or b is None or _partial(a) or _partial(b):
+    if a is None or b is None or is_partial(a) or is_partial(b):
         return None
     if b[0] == "const":
         return offset_by(a, -b[1])
-    if not _usable(a, b):
+    if not are_usable(a, b):
         return None
     (base_a, distance_a), (base_b, distance_b) = split(a), split(b)
     if base_a == base_b:
@@ -293,7 +202,7 @@ def subtract(a: Value, b: Value) -> Value:
 
 def negate(e: Value) -> Value:
     """Returns -e."""
-    if e is None or _partial(e):
+    if e is None or is_partial(e):
         return None
     if e[0] == "const":
         return const(-e[1])
@@ -305,7 +214,7 @@ def negate(e: Value) -> Value:
 
 def complement(e: Value) -> Value:
     """Returns e with all bits turned."""
-    if e is None or _partial(e):
+    if e is None or is_partial(e):
         return None
     if e[0] == "const":
         return const(~e[1])
@@ -324,7 +233,7 @@ def binary(operator: str, a: Value, b: Value) -> Value:
     if a is None or b is None:
         # Whatever the other is, 0 comes out.
         return ZERO if operator in ("&", "*") and ZERO in (a, b) else None
-    if not _usable(a, b):
+    if not are_usable(a, b):
         return None
     if a[0] == "const" and operator in _COMMUTATIVE:
         a, b = b, a
@@ -350,7 +259,7 @@ def _with_constant(operator: str, a: Expression, b: Expression) -> Value:
         return _shifted(operator, a, n & 63)
     if operator == "&":
         return _masked(a, n)
-    if operator in ("==", "!=") and n == 0 and a[0] in _COMPARISONS:
+    if operator in ("==", "!=") and n == 0 and a[0] in COMPARISONS:
         return a if operator == "!=" else _opposite(a)
     if n == 0 and operator in ("|", "^"):
         return a
@@ -400,13 +309,13 @@ def select(condition: Value, a: Value, b: Value) -> Value:
         return a
     if condition is not None and condition[0] == "const":
         return a if condition[1] else b
-    if not _usable(condition, a, b):
+    if not are_usable(condition, a, b):
         return None
-    if a == ("const", 1) and b == ZERO and condition is not None and condition[0] in _COMPARISONS:
+    if a == ("const", 1) and b == ZERO and condition is not None and condition[0] in COMPARISONS:
         return condition
     return ("select", condition, a, b)
 
 
 def floating(name: str, *operands: Value) -> Value:
     """Returns what a floating-point operation makes of one or two; float operands are the lowest 4 bytes."""
-    return ("fp", name, *operands) if _usable(*operands) else None
+    return ("fp", name, *operands) if are_usable(*operands) else None
