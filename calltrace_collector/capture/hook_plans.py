@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from calltrace_collector.capture.addresses_taken import addresses_taken
 from calltrace_collector.capture.code import FileCode
 from calltrace_collector.capture.entry_trace import EntryTrace, trace_entry
 from calltrace_collector.capture.exit_trace import trace_exit
@@ -50,6 +51,8 @@ class FunctionHooks:
     def __init__(self, code: FileCode, subprograms: Subprograms) -> None:
         self._code = code
         self._subprograms = subprograms
+        self._at: dict[int, SubprogramInfo | None] = {}
+        self._taken: dict[int, list[int]] = {}
         self.found: list[HookFinding] = []
         self.functions: dict[str, int | None] = {}
 
@@ -58,15 +61,17 @@ class FunctionHooks:
         name = info.linkage_name
         self.functions[name] = info.low_pc if name not in self.functions else None
         found: list[HookFinding | None] = []
-        called_for = info.low_pc
+        own: int | None = None
+        is_host = False
         for site in sites:
             if site.is_entry:
                 trace = trace_entry(self._code, info.low_pc, site.return_offset)
                 offset = self._called_for(info, trace)
-                if offset is not None:
-                    called_for = offset
                 found.append(self._entry(info, site, trace, offset))
-        found += [self._exit(info, site, called_for) for site in sites if not site.is_entry]
+                own = offset if own is None else own
+                is_host = is_host or offset is None
+        own = info.low_pc if own is None else own
+        found += [self._exit(info, site, own, is_host=is_host) for site in sites if not site.is_entry]
         self.found += [one for one in found if one is not None]
 
     def _called_for(self, info: SubprogramInfo, trace: EntryTrace | Refusal) -> int | None:
@@ -74,9 +79,8 @@ class FunctionHooks:
         offset = None if isinstance(trace, Refusal) else _offset_of(trace.at_hook(_FIRST_ARGUMENT))
         if offset is None or offset == info.low_pc:
             return info.low_pc
-        (other,) = self._subprograms.at([offset])
-        is_clone = other is not None and other.low_pc == offset and other.linkage_name == info.linkage_name
-        return offset if is_clone else None
+        other = self._starting_at(offset)
+        return offset if other is not None and other.linkage_name == info.linkage_name else None
 
     def _entry(
         self, info: SubprogramInfo, site: HookSite, trace: EntryTrace | Refusal, offset: int | None
@@ -84,23 +88,43 @@ class FunctionHooks:
         if offset is None or isinstance(trace, Refusal):
             copy = self._subprograms.inlined_at(site.return_offset - 1)
             if copy is not None:
-                return _finding(site, None, copy, without_values(copy.parameters, INLINED))
+                return self._copied(info, site, copy, without_values(copy.parameters, INLINED))
         if offset is None:
             return None
         return _finding(site, offset, info, arguments(info.parameters, trace))
 
-    def _exit(self, info: SubprogramInfo, site: HookSite, offset: int) -> HookFinding | None:
+    def _exit(
+        self, info: SubprogramInfo, site: HookSite, offset: int, *, is_host: bool
+    ) -> HookFinding | None:
         trace = trace_exit(self._code, site.return_offset, info.low_pc)
-        if isinstance(trace, Refusal):
-            if trace.reason == _UNWINDS:
-                return None
+        if isinstance(trace, Refusal) and trace.reason == _UNWINDS:
+            return None
+        if is_host or isinstance(trace, Refusal):
             copy = self._subprograms.inlined_at(site.return_offset - 1)
             if copy is not None:
                 returned = [] if copy.returns is None else [copy.returns]
-                return _finding(site, None, copy, without_values(returned, INLINED))
+                return self._copied(info, site, copy, without_values(returned, INLINED))
         if info.returns is None:
             return None
         return _finding(site, offset, info, results(info.returns, trace))
+
+    def _copied(
+        self, host: SubprogramInfo, site: HookSite, copy: SubprogramInfo, program: HookProgram
+    ) -> HookFinding | None:
+        """Returns the finding about an inlined copy, under the name of the function that was copied."""
+        if host.low_pc not in self._taken:
+            self._taken[host.low_pc] = addresses_taken(self._code, host.ranges)
+        originals = [self._starting_at(offset) for offset in self._taken[host.low_pc]]
+        named = [one for one in originals if one is not None and one.name == copy.name]
+        if len(named) != 1:
+            return _finding(site, None, copy, program)
+        return _finding(site, named[0].low_pc, named[0], program)
+
+    def _starting_at(self, offset: int) -> SubprogramInfo | None:
+        if offset not in self._at:
+            (found,) = self._subprograms.at([offset])
+            self._at[offset] = found if found is not None and found.low_pc == offset else None
+        return self._at[offset]
 
 
 def _finding(
