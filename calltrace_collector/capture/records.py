@@ -55,6 +55,9 @@ def read_record(reader: TypeReader, unit: Unit, position: int, depth: int) -> Ty
         if is_declared_string(unit, position, name):
             shape = Shape(STRING_BYTES, 8, (), by_reference=True, is_aggregate=True)
             return Typed(Type(TypeKind.STRING, name, STRING_BYTES), shape, TextLayout.POINTER_LENGTH)
+        place = reader.definitions.of(unit, position) if reader.definitions and not is_c(unit) else None
+        if place is not None:
+            return reader.at(*place, depth + 1)
         return unknown(name, "its type is declared, but not described where it is used")
     parts = _Parts()
     for number, (tag, child) in enumerate(unit.children(position)):

@@ -14,6 +14,7 @@ import numpy as np
 
 from calltrace_collector.capture.arity import parameter_names
 from calltrace_collector.capture.declared import Declared, read_declared
+from calltrace_collector.capture.definitions import Definitions
 from calltrace_collector.capture.parameter_places import (
     Standing,
     parameters_of,
@@ -87,7 +88,7 @@ class Subprograms:
         with_info = next((file for file in files if file.section(".debug_info")), None)
         self._debug = DebugInfo(with_info, files[0].executable_ranges) if with_info else None
         self.has_debug_info = with_info is not None
-        self._reader = TypeReader()
+        self._reader = TypeReader(Definitions(self._debug.units) if self._debug else None)
         self._declared: dict[tuple[int, int], Declared] = {}
         self._problems: list[str] = []
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from calltrace_collector.capture.abi import DIRECT_BYTES, Leaf, LeafClass, Shape
+from calltrace_collector.capture.definitions import Definitions
 from calltrace_collector.capture.records import read_record
 from calltrace_collector.capture.text_access import TextLayout
 from calltrace_collector.capture.type_names import array_counts, name_at
@@ -50,10 +51,14 @@ _DECIMAL_FLOAT, _UTF, _UCS, _ASCII = 0x0F, 0x10, 0x11, 0x12
 class TypeReader:
     """Reads types, each once. Its units have to stay open as long as it is used.
 
+    Args:
+        definitions: where classes are described that are only declared; None: they are nowhere.
+
     All methods may raise IndexError, KeyError, ValueError or SymbolError on damaged data.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, definitions: Definitions | None = None) -> None:
+        self.definitions = definitions
         self._known: dict[tuple[str, str, int, int, bool], Typed] = {}
         self._shallow: dict[tuple[str, str, int, int], Type] = {}
 

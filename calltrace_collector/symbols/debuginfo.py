@@ -5,7 +5,7 @@ A unit is read when an address of its own is first asked for, and what it says i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -56,6 +56,11 @@ class DebugInfo:
         self._scopes: dict[tuple[int, int], str] = {}
         self._copies: dict[int, dict[tuple[int, int], int]] = {}
         self.problems: list[str] = []
+
+    @property
+    def units(self) -> Sequence[Unit]:
+        """All units of the file."""
+        return self._dwarf.units
 
     def definitions(self, addresses: NDArray[np.uint64]) -> list[list[Definition]]:
         """Returns, for each address, the function that contains it and those that start where it does."""
