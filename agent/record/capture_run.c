@@ -133,29 +133,59 @@ static inline uint64_t unary(struct run *r, enum capture_op op, uint64_t a)
     }
 }
 
+/* An operation on the numbers up to `top`; returns where the topmost is then. */
+static uint64_t *operate(struct run *r, enum capture_op op, uint64_t *top)
+{
+    unsigned size;
+    if (op <= OP_IMAGE) {
+        *++top = pushed(r, op);
+    } else if (op <= OP_NEGATE || op >= OP_F_TO_D) {
+        *top = unary(r, op, *top);
+    } else if (op == OP_SELECT) {
+        top -= 2;
+        *top = top[0] != 0 ? top[1] : top[2];
+    } else if (op == OP_INSERT) {
+        size = next(r);
+        top--;
+        *top = (top[0] & ~low_bytes(UINT64_MAX, size)) | low_bytes(top[1], size);
+    } else {
+        top--;
+        *top = binary(op, top[0], top[1]);
+    }
+    return top;
+}
+
+/* The operations that are frequent come first. */
 static uint64_t evaluate_all(struct run *r)
 {
     uint64_t numbers[CAPTURE_DEPTH + 1];
     uint64_t *top = numbers; /* numbers[0] is below the first */
-    unsigned size;
     for (;;) {
         enum capture_op op = (enum capture_op)next(r);
-        if (op == OP_END) {
+        switch (op) {
+        case OP_END:
             return *top;
-        } else if (op <= OP_IMAGE) {
-            *++top = pushed(r, op);
-        } else if (op <= OP_NEGATE || op >= OP_F_TO_D) {
-            *top = unary(r, op, *top);
-        } else if (op == OP_SELECT) {
-            top -= 2;
-            *top = top[0] != 0 ? top[1] : top[2];
-        } else if (op == OP_INSERT) {
-            size = next(r);
+        case OP_REGISTER:
+            *++top = r->context->registers->general[next(r)];
+            break;
+        case OP_CONST8:
+            *++top = (uint64_t)(int8_t)next(r);
+            break;
+        case OP_LOAD:
+            *top = load(r, *top, next(r));
+            break;
+        case OP_ZERO:
+            *top = low_bytes(*top, next(r));
+            break;
+        case OP_SIGN:
+            *top = sign_extended(*top, next(r));
+            break;
+        case OP_ADD:
             top--;
-            *top = (top[0] & ~low_bytes(UINT64_MAX, size)) | low_bytes(top[1], size);
-        } else {
-            top--;
-            *top = binary(op, top[0], top[1]);
+            *top += top[1];
+            break;
+        default:
+            top = operate(r, op, top);
         }
     }
 }
@@ -165,12 +195,16 @@ static FORCE_INLINE uint64_t evaluate(struct run *r)
 {
     const uint8_t *at = r->at;
     if (at[0] == OP_REGISTER) {
+        /* No expression that has begun ends before the bytes that are looked at. */
         uint64_t value = r->context->registers->general[at[1]];
         if (at[2] == OP_END) {
             r->at += 3;
             return value;
         }
-        /* No expression that has begun ends before these bytes. */
+        if (at[2] == OP_ZERO && at[4] == OP_END) {
+            r->at += 5;
+            return low_bytes(value, at[3]);
+        }
         if (at[2] == OP_CONST8 && at[4] == OP_ADD && at[5] == OP_LOAD && at[7] == OP_END) {
             r->at += 8;
             return load(r, value + (uint64_t)(int8_t)at[3], at[6]);
