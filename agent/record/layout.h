@@ -153,8 +153,8 @@ struct ring_header {
  * The stack pointer is the hook's canonical frame address, which is a multiple of 16.
  *
  * Where bit 47 of word 1 says so, captured values follow an entry or an exit: a word with their size in bytes
- * in bits 0-15, 4 to CAPTURE_BYTES, and in bits 16-31 how many words follow it; then the bytes
- * (capture_program.h); what is left of the words means nothing. */
+ * in bits 0-15, 4 to CAPTURE_BYTES, in bits 16-31 how many words follow it, and in bits 48-63 stack pointer
+ * bits 18-33; then the bytes (capture_program.h); what is left of the words means nothing. */
 enum record_kind {
     RECORD_ENTRY = 0,
     RECORD_EXIT = 1,
@@ -185,7 +185,7 @@ enum note_kind {
 #define RECORD_KIND_SHIFT 62
 #define RECORD_HAS_VALUES (1ull << 47)
 #define RECORD_VALUES_WORDS 1u
-#define RECORD_VALUES_SIZE_MASK 0xffffull
+#define RECORD_VALUES_SIZE_MASK 0xffffull /* of the words, too */
 #define RECORD_VALUES_WORDS_SHIFT 16
 #define RECORD_SP_LOW_BITS 14
 #define RECORD_SP_LOW_MASK ((1ull << RECORD_SP_LOW_BITS) - 1)

@@ -31,9 +31,10 @@ static inline uint64_t record_void_word(uint64_t dropped, uint64_t words)
 }
 
 /* The word before captured values. */
-static inline uint64_t record_values_word(uint64_t size, uint64_t words)
+static inline uint64_t record_values_word(uint64_t size, uint64_t words, uint64_t stack_pointer)
 {
-    return size | words << RECORD_VALUES_WORDS_SHIFT;
+    uint64_t high = stack_pointer >> (RECORD_SP_UNIT_SHIFT + RECORD_SP_LOW_BITS);
+    return size | words << RECORD_VALUES_WORDS_SHIFT | high << RECORD_ADDRESS_BITS;
 }
 
 /* Whether a hook further out is running. A handler that runs hooks between the two readings moves both. */

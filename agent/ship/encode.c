@@ -156,6 +156,17 @@ static bool find_call(struct encoder *e, struct encode_thread *t, const struct r
     return true;
 }
 
+/* Whether the exit's values are of the innermost open call and no other: neither of one on a stack that
+ * nobody has told of, nor of one that began among dropped events. */
+static COLD bool are_values_of_innermost(const struct encoder *e, const struct stack *stack,
+                                         const struct record *r)
+{
+    const struct frame *call = frames_innermost(&stack->frames);
+    uint64_t sp_high = call->stack_pointer >> (RECORD_SP_UNIT_SHIFT + RECORD_SP_LOW_BITS) & 0xffff;
+    return call->function == r->address && frames_sp_low(call->stack_pointer) == r->sp_low &&
+           sp_high == e->values_sp && stack->frames.depth > stack->gap_depth;
+}
+
 static void encode_exit(struct encoder *e, struct encode_thread *t, const struct record *r)
 {
     if (may_have_switched(&t->stacks)) {
@@ -174,6 +185,8 @@ static void encode_exit(struct encoder *e, struct encode_thread *t, const struct
         leave_unsent(stack, 1);
         return;
     }
+    if (UNLIKELY(e->value_bytes != 0) && !are_values_of_innermost(e, stack, r))
+        e->value_bytes = 0;
     put_cut_calls(e, t);
     leave(stack, 1);
     put_event(e, t, r->ticks, 0);
@@ -208,7 +221,7 @@ static int64_t read_values(struct encoder *e, uint64_t position, uint64_t words,
         return -EBADMSG;
     uint64_t size = e->ring.words[(position + words) & e->ring.mask];
     uint64_t bytes = size & RECORD_VALUES_SIZE_MASK;
-    uint64_t behind = size >> RECORD_VALUES_WORDS_SHIFT;
+    uint64_t behind = size >> RECORD_VALUES_WORDS_SHIFT & RECORD_VALUES_SIZE_MASK;
     uint64_t before = words + RECORD_VALUES_WORDS;
     /* They begin with the number of their layout. */
     if (bytes < sizeof(uint32_t) || bytes > CAPTURE_BYTES || behind < (bytes + 7) / 8 ||
@@ -216,6 +229,7 @@ static int64_t read_values(struct encoder *e, uint64_t position, uint64_t words,
         return -EBADMSG;
     e->values = position + before;
     e->value_bytes = (uint32_t)bytes;
+    e->values_sp = (uint32_t)(size >> RECORD_ADDRESS_BITS);
     return (int64_t)(before + behind);
 }
 

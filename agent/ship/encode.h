@@ -47,6 +47,7 @@ struct encoder {
     struct ring_words ring; /* that is being encoded */
     uint64_t values;        /* where in it the captured values of the record are */
     uint32_t value_bytes;   /* 0: it has none */
+    uint32_t values_sp;     /* bits 18-33 of its stack pointer */
     struct sites sites;
     struct columns columns;
     uint32_t max_depth;    /* 0: no limit */

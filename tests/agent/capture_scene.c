@@ -159,7 +159,7 @@ void scene_close(void)
 
 static void read_values(struct seen *seen, const uint64_t *at)
 {
-    uint64_t size = at[0] & 0xffff, behind = at[0] >> 16;
+    uint64_t size = at[0] & 0xffff, behind = at[0] >> 16 & 0xffff;
     CHECK(size >= 4 && size <= CAPTURE_BYTES && behind >= (size + 7) / 8);
     seen->values = (const uint8_t *)&at[1] + 4;
     memcpy(&seen->layout, &at[1], 4);
