@@ -85,11 +85,13 @@ class Writer:
     Args:
         random: all choices are its.
         cxx: C++, not C.
+        is_plain: functions do not call themselves, and use nearly all of their parameters.
     """
 
-    def __init__(self, random: Random, *, cxx: bool) -> None:
+    def __init__(self, random: Random, *, cxx: bool, is_plain: bool = False) -> None:
         self._random = random
         self._cxx = cxx
+        self._is_plain = is_plain
         self._labels = 0
 
     def body(self, function: Function) -> str:
@@ -111,10 +113,22 @@ class Writer:
             lines += self._variadic(function, material)
         for _ in range(self._random.choice((0, 0, 1, 1, 2, 3, 4))):
             lines += self._statement(function, material, used)
+        if self._is_plain:
+            lines += self._uses(function, material)
         if function.throws:
             lines.append(f"if ({material.number(self._random)} > 2) throw 7;")
         lines += self._result(function, material)
         return "{\n" + "".join(f"    {line}\n" for line in lines) + "}\n"
+
+    def _uses(self, function: Function, material: Material) -> list[str]:
+        """Uses nearly all parameters, as functions do that somebody has written."""
+        lines = []
+        for index, kind in enumerate(function.parameters):
+            name = f"p{index}"
+            if name in material.variables.get(kind.spelling, ()) and (kind.numbers or kind.reals):
+                read = (*kind.numbers, *kind.reals)[0].replace("{0}", name)
+                lines.append(f"use_l({read});" if kind.numbers else f"use_d({read});")
+        return lines
 
     def _add(self, material: Material, name: str, kind: Kind) -> None:
         material.numbers += [template.replace("{0}", name) for template in kind.numbers]
@@ -200,7 +214,7 @@ class Writer:
         return self._call_of(callee, material)
 
     def _recurse(self, function: Function, material: Material, _used: list[int]) -> list[str]:
-        if function.is_variadic or function.throws:
+        if function.is_variadic or function.throws or self._is_plain:
             return []
         return self._call_of(function, material)
 

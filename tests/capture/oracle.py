@@ -26,6 +26,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--compiler", choices=COMPILERS, action="append", help="default: both")
     parser.add_argument("--level", choices=LEVELS, action="append", help="default: all, as --level=-O2")
     parser.add_argument("--options", action="store_true", help="with other compiler options for each seed")
+    parser.add_argument("--plain", action="store_true", help="no functions that are static or call others")
     parser.add_argument("--keep", type=Path, help="the folder for the programs, to look at them")
     return parser.parse_args()
 
@@ -45,7 +46,14 @@ def main() -> int:
                 if keep:
                     keep.mkdir(parents=True, exist_ok=True)
                 before = len(board.wrong)
-                oracle.check(seed, arguments.functions, builds, cxx=language == "cxx", keep=keep)
+                oracle.check(
+                    seed,
+                    arguments.functions,
+                    builds,
+                    cxx=language == "cxx",
+                    is_plain=arguments.plain,
+                    keep=keep,
+                )
                 state = f"{len(board.wrong) - before} wrong" if len(board.wrong) > before else "nothing wrong"
                 sys.stderr.write(f"seed {seed}, {language}: {state}\n")
     sys.stdout.write("\n".join(board.lines(by_kind=True)) + "\n")

@@ -53,7 +53,9 @@ class Program:
     functions: dict[str, Function]
 
 
-def _choose_functions(random: Random, kinds: list[Kind], count: int, *, cxx: bool) -> list[Function]:
+def _choose_functions(
+    random: Random, kinds: list[Kind], count: int, *, cxx: bool, is_plain: bool
+) -> list[Function]:
     returned = [kind for kind in kinds if kind.is_return]
     by_label: dict[str, list[Kind]] = {}
     for kind in kinds:
@@ -78,7 +80,7 @@ def _choose_functions(random: Random, kinds: list[Kind], count: int, *, cxx: boo
             parameters=parameters,
             returns=result,
             unit=number % UNITS,
-            is_static=scope == "" and random.random() < 0.25,
+            is_static=scope == "" and not is_plain and random.random() < 0.25,
             scope=scope,
             is_method=scope == "Widget",
             throws=cxx and random.random() < 0.1,
@@ -87,6 +89,8 @@ def _choose_functions(random: Random, kinds: list[Kind], count: int, *, cxx: boo
         if parameters and is_number(parameters[-1]) and random.random() < 0.2:
             function.is_variadic = True
         made.append(function)
+    if is_plain:
+        return made
     for index, function in enumerate(made):
         visible = [later for later in made[index + 1 :] if callable_from(function, later)]
         static = [later for later in visible if later.is_static]
@@ -131,9 +135,9 @@ def _in_scope(function: Function, text: str) -> str:
     return f"namespace {function.scope} {{\n{text}}}\n" if function.scope and not function.is_method else text
 
 
-def _unit(random: Random, functions: list[Function], *, cxx: bool) -> str:
+def _unit(random: Random, functions: list[Function], *, cxx: bool, is_plain: bool) -> str:
     """One translation unit: first what is static is declared, so that the order doesn't matter."""
-    writer = Writer(random, cxx=cxx)
+    writer = Writer(random, cxx=cxx, is_plain=is_plain)
     parts = ['#include "program.h"\n']
     parts += [
         f"static {function.attributes}{function.head(function.name, cxx=cxx)};\n"
@@ -208,7 +212,7 @@ def _driver(random: Random, records: list[Record], functions: list[Function], *,
     return "".join(parts)
 
 
-def write_program(folder: Path, seed: int, count: int, *, cxx: bool) -> Program:
+def write_program(folder: Path, seed: int, count: int, *, cxx: bool, is_plain: bool = False) -> Program:
     """Writes the program of a seed.
 
     Args:
@@ -216,6 +220,8 @@ def write_program(folder: Path, seed: int, count: int, *, cxx: bool) -> Program:
         seed: the same seed makes the same program.
         count: of functions.
         cxx: C++, not C.
+        is_plain: no function is static or called by another of its own unit. What the compiler changes where
+            it sees all callers, clones, inlines and never passes, is not known to debug information.
     """
     random = Random(f"{seed} {cxx}")
     simple = [*scalars(cxx=cxx), *text_kinds(cxx=cxx)]
@@ -224,7 +230,7 @@ def write_program(folder: Path, seed: int, count: int, *, cxx: bool) -> Program:
         plain["enum color"] = plain["color"]
     records = make_records(random, plain, cxx=cxx)
     kinds = [*simple, *(record.kind for record in records), *leading_kinds(plain, records, cxx=cxx)]
-    functions = _choose_functions(random, kinds, count, cxx=cxx)
+    functions = _choose_functions(random, kinds, count, cxx=cxx, is_plain=is_plain)
     suffix = ".cpp" if cxx else ".c"
     (folder / "program.h").write_text(_header(kinds, records, functions, cxx=cxx))
     fuel = 'extern "C" { extern int fuel_left; }\n' if cxx else "extern int fuel_left;\n"
@@ -232,7 +238,7 @@ def write_program(folder: Path, seed: int, count: int, *, cxx: bool) -> Program:
     for number in range(UNITS):
         unit = folder / f"unit_{number}{suffix}"
         own = [function for function in functions if function.unit == number]
-        unit.write_text(fuel + _unit(random, own, cxx=cxx))
+        unit.write_text(fuel + _unit(random, own, cxx=cxx, is_plain=is_plain))
         units.append(unit)
     driver = folder / f"driver{suffix}"
     driver.write_text(_driver(random, records, functions, cxx=cxx))

@@ -56,7 +56,14 @@ class Oracle:
         self._board = board
 
     def check(
-        self, seed: int, count: int, builds: list[Build], *, cxx: bool, keep: Path | None = None
+        self,
+        seed: int,
+        count: int,
+        builds: list[Build],
+        *,
+        cxx: bool,
+        is_plain: bool = False,
+        keep: Path | None = None,
     ) -> None:
         """Writes the program of a seed, and checks it as each of the builds.
 
@@ -65,11 +72,12 @@ class Oracle:
             count: of its functions.
             builds: how to compile it.
             cxx: C++, not C.
+            is_plain: as of write_program().
             keep: the folder for the program; by default one that is removed.
         """
         with TemporaryDirectory(prefix="ct-oracle-") as temporary:
             folder = keep or Path(temporary)
-            program = write_program(folder, seed, count, cxx=cxx)
+            program = write_program(folder, seed, count, cxx=cxx, is_plain=is_plain)
             truth = read_truth(ReferenceBuild(program, folder).log())
             shared = {build.compiler: SharedObjects(program, folder, build.compiler) for build in builds}
 
