@@ -31,6 +31,7 @@ DIRECT_BYTES = 16
 """Larger values are in memory, unless they are vectors."""
 _FIRST_ARGUMENT = 8  # from the stack pointer on entry, where the return address is
 _STACK_ALIGNMENT = 16
+_ALIGNING_CLANG = 18  # the first version that aligns 16-byte integers on the stack
 _FOLLOWS = "it follows a parameter whose place is not known"
 
 
@@ -93,20 +94,27 @@ class Places:
 
     Args:
         has_hidden_pointer: the result is in memory, its address in the first register.
-        is_clang: the compiler is clang, whose versions put 16-byte integers on the stack differently.
+        clang: the version of clang that has compiled it; 0 for another compiler.
     """
 
-    def __init__(self, *, has_hidden_pointer: bool, is_clang: bool) -> None:
+    def __init__(self, *, has_hidden_pointer: bool, clang: int) -> None:
         self._general = 1 if has_hidden_pointer else 0
         self._xmm = 0
         self._stack = _FIRST_ARGUMENT
-        self._is_clang = is_clang
+        self._clang = clang
         self._doubt: str | None = None
         self._stack_doubt = False
 
     def doubt(self, reason: str) -> None:
         """From here on, no place is known."""
         self._doubt = self._doubt or reason
+
+    def skip_null(self) -> None:
+        """Passes a std::nullptr_t, which gcc has in a register, and clang nowhere."""
+        if self._clang:
+            self.doubt(_FOLLOWS)
+        else:
+            self.next(_ADDRESS)
 
     def next(self, shape: Shape) -> tuple[Piece, ...] | str:
         """Returns where the next parameter is: of one passed by reference, its address; or why not known."""
@@ -152,13 +160,10 @@ class Places:
         if shape.alignment > _STACK_ALIGNMENT:
             self._stack_doubt = True
             return "where the compiler puts values of such an alignment is not sure"
-        if (
-            self._is_clang
-            and shape.size == 16
-            and not shape.is_aggregate
-            and LeafClass.INTEGER in _kinds(shape)
-        ):
-            # Before version 18, a half of it is in the last register.
+        if self._clang and shape.size == 16 and not shape.is_aggregate and LeafClass.INTEGER in _kinds(shape):
+            if self._clang < _ALIGNING_CLANG and self._general == len(_GENERAL):
+                return self._on_stack(shape.size, 8)
+            # The older ones put half of it into the last register.
             self.doubt(_FOLLOWS)
             return "clang's versions differ in where they put it"
         return self._on_stack(shape.size, shape.alignment)

@@ -5,6 +5,7 @@ Format: DWARF 5, section 3.3: a definition completes a declaration, an instance 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ _MAX_PARAMETERS = 256
 _PARAMETER_PACK = 0x4107  # DW_TAG_GNU_formal_parameter_pack
 _CONSTRUCTED_BASE, _VIRTUAL_TABLES = "__in_chrg", "__vtt_parm"
 _NORMAL_CONVENTION = 1
+_UNKNOWN_CLANG = 1 << 16
 _FIRST_MARKED_VERSION = 4  # of DWARF, from which on clang says that it describes all calls if it optimizes
 
 
@@ -60,7 +62,7 @@ class Declared:
         result_entry: an entry whose DW_AT_type is the result's; {} if it returns nothing.
         frame_base: the expression of its DW_AT_frame_base, b"" without one.
         external: others may call it by name.
-        is_clang: clang has compiled it.
+        clang: the version of clang that has compiled it, 0 for another compiler.
         is_optimized: clang has optimized it, or may have.
         doubt: why places by the ABI are not known; None if they are.
         promotes: parameters are passed as C had it before prototypes.
@@ -77,7 +79,7 @@ class Declared:
     result_entry: Entry
     frame_base: bytes
     external: bool
-    is_clang: bool
+    clang: int
     is_optimized: bool
     doubt: str | None
     promotes: bool
@@ -111,7 +113,7 @@ def read_declared(unit: Unit, position: int) -> Declared:
         result_entry={At.TYPE: result[At.TYPE]} if result else {},
         frame_base=frame_base.raw if frame_base and isinstance(frame_base.raw, bytes) else b"",
         external=any(At.EXTERNAL in entry for _, entry in chain),
-        is_clang="clang" in (unit.text((unit.skeleton or unit).root.get(At.PRODUCER)) or ""),
+        clang=_clang_version(unit),
         is_optimized=At.CALL_ALL_CALLS in own
         or At.GNU_ALL_CALL_SITES in own
         or unit.header.encoding.version < _FIRST_MARKED_VERSION,
@@ -126,6 +128,14 @@ def _linkage_name(chain: list[tuple[Unit, Entry]]) -> str:
         if name:
             return name
     return ""
+
+
+def _clang_version(unit: Unit) -> int:
+    producer = unit.text(unit.root.get(At.PRODUCER) or (unit.skeleton or unit).root.get(At.PRODUCER)) or ""
+    if "clang" not in producer:
+        return 0
+    found = re.search(r"clang version (\d{1,4})\.", producer)
+    return int(found[1]) if found else _UNKNOWN_CLANG
 
 
 def _entry_address(unit: Unit, entry: Entry) -> int | None:

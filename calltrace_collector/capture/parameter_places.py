@@ -69,14 +69,14 @@ def parameters_of(
     is_void = result.type.kind is TypeKind.VOID
     returned = () if is_void else result_pieces(result.shape)
     has_hidden_pointer = not isinstance(returned, str) and any(isinstance(one, Memory) for one in returned)
-    places = Places(has_hidden_pointer=has_hidden_pointer, is_clang=function.is_clang)
+    places = Places(has_hidden_pointer=has_hidden_pointer, clang=function.clang)
     if result.shape.doubt is not None and not is_void:
         places.doubt("how the function returns its result is not known")
     declared = _all_parameters(function, standing.names, places)
     reason = function.doubt or standing.doubt
     typed = [_typed(reader, one) for one in declared]
     said = [_said(function, *pair, low_pc) for pair in zip(declared, typed, strict=True)]
-    is_optimized = function.is_clang and (function.is_optimized or _looks_optimized(typed, said))
+    is_optimized = bool(function.clang) and (function.is_optimized or _looks_optimized(typed, said))
     if standing.may_lose and is_optimized and not all(map(_is_kept, typed, said)):
         reason = reason or "the compiler may have changed the parameters of a function that only it calls"
     if reason is not None:
@@ -125,7 +125,7 @@ def _all_parameters(
     }
     if expected <= {explicit}:
         return function.parameters
-    if function.is_clang and names is not None and expected == {len(names)}:
+    if function.clang and names is not None and expected == {len(names)}:
         found = restored(function.parameters, names)
         if found is not None:
             return found
@@ -153,12 +153,13 @@ def _parameter(
         # Of an object of a class that is not described, the address is passed, and nothing else.
         places.next(_BY_ADDRESS)
         return _unseen(declared, typed, shape.doubt)
+    if typed.is_null:
+        places.skip_null()
+        return _unseen(declared, typed, _NULL_REASON)
     by_abi, by_debug = places.next(shape), said.pieces
     if shape.by_reference:
         by_debug = None if said.address is None else (Register(said.address, 8),)
     pieces, reason = _agreed(by_abi, by_debug)
-    if typed.is_null:
-        pieces, reason = None, _NULL_REASON
     if declared.dropped:
         pieces, reason = None, "the debug information does not describe it"
     if promotes and typed.type.kind is TypeKind.FLOAT and shape.size == 4:

@@ -227,7 +227,7 @@ class Subprograms:
         is_local = all(local for _, local in symbols) if symbols else not function.external
         if is_local and not symbols:
             doubt = result_doubt = _CLONE
-        return Standing(doubt, result_doubt, names_of_types, may_lose=is_local and function.is_clang)
+        return Standing(doubt, result_doubt, names_of_types, may_lose=is_local and bool(function.clang))
 
     @contextmanager
     def _noting(self, unit: Unit) -> Iterator[None]:
