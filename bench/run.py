@@ -12,7 +12,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import capture_cost, depth, hook_cost, machine, memory, peers, startup, table, throughput
+from bench import (
+    capture_cost,
+    depth,
+    hook_cost,
+    machine,
+    memory,
+    peers,
+    plan_cost,
+    startup,
+    table,
+    throughput,
+)
 from bench.measurement import Bench, BenchError, Measurement
 from bench.progress import Progress
 from bench.result import Result
@@ -22,6 +33,7 @@ from calltrace_collector.errors import CalltraceError
 MEASUREMENTS = (
     hook_cost.MEASUREMENT,
     capture_cost.MEASUREMENT,
+    plan_cost.MEASUREMENT,
     throughput.MEASUREMENT,
     memory.MEASUREMENT,
     startup.MEASUREMENT,
