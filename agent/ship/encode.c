@@ -2,7 +2,6 @@
 
 #include <errno.h>
 
-#include "agent/record/capture_program.h"
 #include "agent/ship/encode_steps.h"
 
 int encode_thread_open(struct encode_thread *thread, uint32_t number, uint64_t started_ticks,
@@ -82,17 +81,6 @@ static size_t made_again(const struct stack *stack, const struct record *r, uint
     return 0;
 }
 
-/* Copies the record's captured values to the event that was put last. */
-static COLD void put_values(struct encoder *e)
-{
-    uint8_t *to = columns_put_values(&e->columns, e->value_bytes);
-    uint64_t begin = e->values & e->ring.mask;
-    uint64_t before_end = (e->ring.mask + 1 - begin) * sizeof *e->ring.words;
-    size_t first = e->value_bytes < before_end ? e->value_bytes : before_end;
-    memcpy(to, &e->ring.words[begin], first);
-    memcpy(to + first, e->ring.words, e->value_bytes - first);
-}
-
 static int encode_entry(struct encoder *e, struct encode_thread *t, const struct record *r)
 {
     if (may_have_switched(&t->stacks)) {
@@ -128,7 +116,7 @@ static int encode_entry(struct encoder *e, struct encode_thread *t, const struct
         put_mark(e, t, FRAME_DELTA, (uint64_t)delta);
     put_event(e, t, r->ticks, (uint64_t)site->number + 1);
     if (UNLIKELY(e->value_bytes != 0))
-        put_values(e);
+        captured_put(e);
     return 0;
 }
 
@@ -156,17 +144,6 @@ static bool find_call(struct encoder *e, struct encode_thread *t, const struct r
     return true;
 }
 
-/* Whether the exit's values are of the innermost open call and no other: neither of one on a stack that
- * nobody has told of, nor of one that began among dropped events. */
-static COLD bool are_values_of_innermost(const struct encoder *e, const struct stack *stack,
-                                         const struct record *r)
-{
-    const struct frame *call = frames_innermost(&stack->frames);
-    uint64_t sp_high = call->stack_pointer >> (RECORD_SP_UNIT_SHIFT + RECORD_SP_LOW_BITS) & 0xffff;
-    return call->function == r->address && frames_sp_low(call->stack_pointer) == r->sp_low &&
-           sp_high == e->values_sp && stack->frames.depth > stack->gap_depth;
-}
-
 static void encode_exit(struct encoder *e, struct encode_thread *t, const struct record *r)
 {
     if (may_have_switched(&t->stacks)) {
@@ -185,13 +162,13 @@ static void encode_exit(struct encoder *e, struct encode_thread *t, const struct
         leave_unsent(stack, 1);
         return;
     }
-    if (UNLIKELY(e->value_bytes != 0) && !are_values_of_innermost(e, stack, r))
+    if (UNLIKELY(e->value_bytes != 0) && !captured_is_of_innermost(e, stack, r))
         e->value_bytes = 0;
     put_cut_calls(e, t);
     leave(stack, 1);
     put_event(e, t, r->ticks, 0);
     if (UNLIKELY(e->value_bytes != 0))
-        put_values(e);
+        captured_put(e);
 }
 
 /* ---- records ---- */
@@ -214,34 +191,6 @@ static inline void read_third_word(struct record *r, struct ring_words ring, uin
     r->sp_known = (sp_high << RECORD_SP_LOW_BITS | r->sp_low) << RECORD_SP_UNIT_SHIFT;
 }
 
-/* Takes the word before the values of a record of so many words apart. Returns the words of both. */
-static int64_t read_values(struct encoder *e, uint64_t position, uint64_t words, uint64_t end)
-{
-    if (end - position <= words)
-        return -EBADMSG;
-    uint64_t size = e->ring.words[(position + words) & e->ring.mask];
-    uint64_t bytes = size & RECORD_VALUES_SIZE_MASK;
-    uint64_t behind = size >> RECORD_VALUES_WORDS_SHIFT & RECORD_VALUES_SIZE_MASK;
-    uint64_t before = words + RECORD_VALUES_WORDS;
-    /* They begin with the number of their layout. */
-    if (bytes < sizeof(uint32_t) || bytes > CAPTURE_BYTES || behind < (bytes + 7) / 8 ||
-        end - position - before < behind)
-        return -EBADMSG;
-    e->values = position + before;
-    e->value_bytes = (uint32_t)bytes;
-    e->values_sp = (uint32_t)(size >> RECORD_ADDRESS_BITS);
-    return (int64_t)(before + behind);
-}
-
-/* Takes the values of an entry or an exit of so many words. Returns the words of both; 0: the batch has no
- * room for the values. */
-static COLD int64_t take_values(struct encoder *e, struct record *r, uint64_t position, uint64_t words,
-                                uint64_t end)
-{
-    r->address &= ~RECORD_HAS_VALUES;
-    return columns_have_room_for_values(&e->columns) ? read_values(e, position, words, end) : 0;
-}
-
 /* Encodes the record at `position`. Returns its words, or an error; 0: the batch has no room for its values.
  */
 static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, struct ring_words ring,
@@ -259,7 +208,7 @@ static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, 
             return -EBADMSG;
         read_third_word(&r, ring, position);
         if (UNLIKELY((r.address & RECORD_HAS_VALUES) != 0))
-            words = take_values(e, &r, position, RECORD_ENTRY_WORDS, end);
+            words = captured_take(e, &r, position, RECORD_ENTRY_WORDS, end);
         if (UNLIKELY(words <= 0 || r.address == 0))
             return words <= 0 ? words : -EBADMSG;
         status = encode_entry(e, t, &r);
@@ -268,7 +217,7 @@ static inline int64_t encode_record(struct encoder *e, struct encode_thread *t, 
     case RECORD_EXIT:
         words = RECORD_EXIT_WORDS;
         if (UNLIKELY((r.address & RECORD_HAS_VALUES) != 0))
-            words = take_values(e, &r, position, RECORD_EXIT_WORDS, end);
+            words = captured_take(e, &r, position, RECORD_EXIT_WORDS, end);
         if (UNLIKELY(words <= 0))
             return words;
         encode_exit(e, t, &r);

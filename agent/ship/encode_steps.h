@@ -4,6 +4,7 @@
  *  - encode.c: records, entries and exits.
  *  - endings.c: calls that end without an exit.
  *  - notes.c: what explains why the stack changes.
+ *  - captured.c: what has been captured of events.
  */
 #ifndef CALLTRACE_SHIP_ENCODE_STEPS_H
 #define CALLTRACE_SHIP_ENCODE_STEPS_H
@@ -101,6 +102,17 @@ void end_seen_gone(struct encoder *e, struct encode_thread *t, size_t count);
 
 /* All that is open on a stack. */
 void end_stack(struct encoder *e, struct encode_thread *t, struct stack *stack, uint64_t ticks);
+
+/* Takes what is captured from behind an entry or an exit of so many words, to be put with its event. Returns
+ * the words of both; 0: the batch has no room; or -EBADMSG. */
+int64_t captured_take(struct encoder *e, struct record *r, uint64_t position, uint64_t words, uint64_t end);
+
+/* Whether an exit's values are of the innermost open call and no other: neither of one on a stack that nobody
+ * has told of, nor of one that began among dropped events. */
+bool captured_is_of_innermost(const struct encoder *e, const struct stack *stack, const struct record *r);
+
+/* Copies them to the event that was put last. */
+void captured_put(struct encoder *e);
 
 void encode_note(struct encoder *e, struct encode_thread *t, const struct record *r);
 
