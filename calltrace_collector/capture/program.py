@@ -122,7 +122,9 @@ def value_item(size: int, words: Sequence[Expression]) -> bytes:
     """
     if not 1 <= size <= VALUE_BYTES or len(words) != (size + 7) // 8:
         raise ValueError(f"{size} bytes in {len(words)} words")
-    return bytes((ItemKind.VALUE, size)) + b"".join(map(_assembled, words))
+    *whole, last = words
+    last = _lowest((size - 1) % 8 + 1, last)
+    return bytes((ItemKind.VALUE, size)) + b"".join(map(_assembled, (*whole, last)))
 
 
 def memory_item(size: int, address: Expression) -> bytes:
@@ -140,6 +142,13 @@ def text_item(address: Expression) -> bytes:
 def string_item(address: Expression, length: Expression) -> bytes:
     """Returns an item that leaves so many characters at an address; raises TooLargeError."""
     return bytes((ItemKind.STRING,)) + _assembled(address) + _assembled(length)
+
+
+def _lowest(size: int, e: Expression) -> Expression:
+    """Drops what only changes bytes above the lowest."""
+    while e[0] in _EXTENDING and e[1] >= size:
+        e = e[2]
+    return e
 
 
 def _assembled(expression: Expression) -> bytes:

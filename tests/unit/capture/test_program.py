@@ -123,6 +123,18 @@ def test_numbers_are_converted() -> None:
     assert run(program.value_item(4, [("fp", "d_to_i32", as_double)]), SCENE)[1:] == struct.pack("<i", -3)
 
 
+@pytest.mark.parametrize("size", [1, 3, 4, 7, 8])
+def test_extensions_beyond_the_values_size_are_left_out(size: int) -> None:
+    plain = program.value_item(size, [("reg", 3)])
+    for extending in ("zero", "sign"):
+        for kept in (1, 2, 4):
+            code = program.value_item(size, [(extending, kept, ("reg", 3))])
+            assert (code == plain) == (kept >= size)
+            value = SCENE.registers[3] & ((1 << 8 * kept) - 1)
+            whole = value if extending == "zero" else ex.signed(value, kept)
+            assert run(code, SCENE)[1:] == (whole & MASK).to_bytes(8, "little")[:size]
+
+
 def test_items_leave_memory_and_text() -> None:
     scene = Scene(memory=dict(enumerate(b"hello\0", start=0x2000)), text_limit=4)
     address = ex.const(0x2000)
@@ -149,7 +161,14 @@ def test_what_needs_more_than_the_agents_stack_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    [("reg", 16), ("xmm", 8, 0), ("load", ("reg", 0), 3), ("zero", 8, ("reg", 0)), ("unknown",), ("in", 5)],
+    [
+        ("reg", 16),
+        ("xmm", 8, 0),
+        ("load", ("reg", 0), 3),
+        ("not", ("zero", 8, ("reg", 0))),
+        ("unknown",),
+        ("in", 5),
+    ],
 )
 def test_what_no_agent_understands_is_not_assembled(expression: Expression) -> None:
     with pytest.raises(ValueError, match=r"no agent|operand of"):
