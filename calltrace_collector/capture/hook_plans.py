@@ -11,6 +11,7 @@ of its own, the trace of the one meets the other; if it has none, its hooks are 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from calltrace_collector.capture.addresses_taken import addresses_taken
 from calltrace_collector.capture.code import FileCode
@@ -29,11 +30,29 @@ from calltrace_collector.capture.hook_sites import HookSite
 from calltrace_collector.capture.instructions import Refusal
 from calltrace_collector.capture.subprogram import SubprogramInfo
 from calltrace_collector.capture.subprograms import Subprograms
+from calltrace_collector.symbols.demangle import demangle
 
 __all__ = ["FunctionHooks"]
 
 _UNWINDS = "unwinds"
 _FIRST_ARGUMENT = 5  # rdi
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A hook in an inlined copy of a function.
+
+    Attributes:
+        host: the function that the copy stands in.
+        site: where the hook is called.
+        info: the function that was copied.
+        program: of the hook.
+    """
+
+    host: SubprogramInfo
+    site: HookSite
+    info: SubprogramInfo
+    program: HookProgram
 
 
 class FunctionHooks:
@@ -51,13 +70,12 @@ class FunctionHooks:
     def __init__(self, code: FileCode, subprograms: Subprograms) -> None:
         self._code = code
         self._subprograms = subprograms
-        self._at: dict[int, SubprogramInfo | None] = {}
-        self._taken: dict[int, list[int]] = {}
+        self._copies: list[_Copy] = []
         self.found: list[HookFinding] = []
         self.functions: dict[str, int | None] = {}
 
     def add(self, info: SubprogramInfo, sites: Sequence[HookSite]) -> None:
-        """Looks at the hooks that a function calls."""
+        """Looks at the hooks that a function calls; finish() is to be called after the last."""
         name = info.linkage_name
         self.functions[name] = info.low_pc if name not in self.functions else None
         found: list[HookFinding | None] = []
@@ -79,8 +97,8 @@ class FunctionHooks:
         offset = None if isinstance(trace, Refusal) else _offset_of(trace.at_hook(_FIRST_ARGUMENT))
         if offset is None or offset == info.low_pc:
             return info.low_pc
-        other = self._starting_at(offset)
-        return offset if other is not None and other.linkage_name == info.linkage_name else None
+        symbol = self._code.target_name(offset) or ""
+        return offset if symbol.partition(".")[0] == info.linkage_name else None
 
     def _entry(
         self, info: SubprogramInfo, site: HookSite, trace: EntryTrace | Refusal, offset: int | None
@@ -88,7 +106,8 @@ class FunctionHooks:
         if offset is None or isinstance(trace, Refusal):
             copy = self._subprograms.inlined_at(site.return_offset - 1)
             if copy is not None:
-                return self._copied(info, site, copy, without_values(copy.parameters, INLINED))
+                self._copies.append(_Copy(info, site, copy, without_values(copy.parameters, INLINED)))
+                return None
         if offset is None:
             return None
         return _finding(site, offset, info, arguments(info.parameters, trace))
@@ -103,28 +122,33 @@ class FunctionHooks:
             copy = self._subprograms.inlined_at(site.return_offset - 1)
             if copy is not None:
                 returned = [] if copy.returns is None else [copy.returns]
-                return self._copied(info, site, copy, without_values(returned, INLINED))
+                self._copies.append(_Copy(info, site, copy, without_values(returned, INLINED)))
+                return None
         if info.returns is None:
             return None
         return _finding(site, offset, info, results(info.returns, trace))
 
-    def _copied(
-        self, host: SubprogramInfo, site: HookSite, copy: SubprogramInfo, program: HookProgram
-    ) -> HookFinding | None:
-        """Returns the finding about an inlined copy, under the name of the function that was copied."""
-        if host.low_pc not in self._taken:
-            self._taken[host.low_pc] = addresses_taken(self._code, host.ranges)
-        originals = [self._starting_at(offset) for offset in self._taken[host.low_pc]]
-        named = [one for one in originals if one is not None and one.name == copy.name]
-        if len(named) != 1:
-            return _finding(site, None, copy, program)
-        return _finding(site, named[0].low_pc, named[0], program)
+    def finish(self) -> None:
+        """Adds what is found about inlined copies, under the names of the functions that were copied."""
+        hosts = {copy.host.low_pc: copy.host.ranges for copy in self._copies}
+        taken = {low_pc: addresses_taken(self._code, ranges) for low_pc, ranges in hosts.items()}
+        offsets = sorted({offset for offsets in taken.values() for offset in offsets})
+        starting = dict(zip(offsets, self._subprograms.at(offsets), strict=True))
+        unknown: list[_Copy] = []
+        for copy in self._copies:
+            originals = [starting[offset] for offset in taken[copy.host.low_pc]]
+            named = [one for one in originals if one is not None and one.name == copy.info.name]
+            if len(named) == 1:
+                self._add(_finding(copy.site, named[0].low_pc, named[0], copy.program))
+            else:
+                unknown.append(copy)
+        names = demangle([copy.info.linkage_name for copy in unknown])
+        for copy, name in zip(unknown, names, strict=True):
+            self._add(_finding(copy.site, None, replace(copy.info, demangled=name), copy.program))
 
-    def _starting_at(self, offset: int) -> SubprogramInfo | None:
-        if offset not in self._at:
-            (found,) = self._subprograms.at([offset])
-            self._at[offset] = found if found is not None and found.low_pc == offset else None
-        return self._at[offset]
+    def _add(self, finding: HookFinding | None) -> None:
+        if finding is not None:
+            self.found.append(finding)
 
 
 def _finding(

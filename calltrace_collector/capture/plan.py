@@ -77,6 +77,7 @@ class PlanMaker:
             hooks.add(info, group)
             done += len(group)
             progress(done)
+        hooks.finish()
         return Findings(hooks.found, hooks.functions, self._subprograms.problems)
 
 

@@ -91,6 +91,7 @@ class Subprograms:
         self._reader = TypeReader(Definitions(self._debug.units) if self._debug else None)
         self._declared: dict[tuple[int, int], Declared] = {}
         self._problems: list[str] = []
+        self._inlined: dict[tuple[int, int], SubprogramInfo | None] = {}
 
     @property
     def problems(self) -> list[str]:
@@ -124,15 +125,21 @@ class Subprograms:
     def inlined_at(self, address: int) -> SubprogramInfo | None:
         """Returns the innermost function that is inlined at an instruction; None if there is none.
 
-        Its parameters have no pieces: they are anywhere. Its low_pc is 0 and it has no ranges.
+        Its parameters have no pieces: they are anywhere. Its low_pc is 0, it has no ranges, and its
+        name is not demangled.
         """
         if self._debug is None or not 0 <= address < _MAX_ADDRESS:
             return None
         found = None
         for unit, position in self._debug.innermost_inlined(address):
+            key = unit.header.offset, position
+            if key in self._inlined and unit.skeleton is None:
+                return self._inlined[key]
             with self._noting(unit):
                 function = read_declared(unit, position)
                 found = self._described(self._reader_of(unit), function)
+            if unit.skeleton is None:
+                self._inlined[key] = found
         return found
 
     def _described(self, reader: TypeReader, function: Declared) -> SubprogramInfo:
@@ -140,8 +147,7 @@ class Subprograms:
         parameters = tuple(without_places(reader, one, reason) for one in function.parameters)
         result = result_of(reader, function, Standing(result_doubt=reason))
         linkage_name = function.linkage_name or function.name
-        demangled = demangle([linkage_name])[0]
-        return SubprogramInfo(function.name, linkage_name, demangled, 0, (), parameters, result)
+        return SubprogramInfo(function.name, linkage_name, linkage_name, 0, (), parameters, result)
 
     def _demangled(
         self, debug: DebugInfo, addresses: np.ndarray[tuple[int], np.dtype[np.uint64]]
