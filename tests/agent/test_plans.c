@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/life/agent.h"
+#include "agent/life/sys.h"
 #include "agent/life/thread.h"
 #include "agent/record/capture_program.h"
 #include "agent/record/capture_table.h"
@@ -15,6 +16,7 @@
 #include "agent/ship/flusher_state.h"
 #include "agent/ship/proto.h"
 #include "tests/agent/check.h"
+#include "tests/agent/faults.h"
 
 #define BIAS 0x7f0000000000ull
 #define CODE 0x1000ull
@@ -157,6 +159,24 @@ static void test_damaged(void)
     capture_table_forget();
 }
 
+/* Then some hooks capture nothing, and no thread waits for them. */
+static void test_no_memory(void)
+{
+    struct module list[2];
+    struct modules modules = make_modules(list, 2);
+    struct plans plans = {.modules = &modules, .text_limit = 64};
+    const struct offsets inside = {CODE + 0x20, CODE + 0x10};
+    faults_set(SYS_mmap, 0, -ENOMEM, true);
+    CHECK_EQUAL(take(&plans, 0, true, 1, &inside), 0);
+    CHECK(faults_clear());
+    CHECK(plans.out_of_memory);
+    CHECK(capture_table_find(list[0].load_bias + inside.ret) == NULL);
+    CHECK(capture_table_is_settled(list[0].start));
+    CHECK_EQUAL(take(&plans, 1, true, 1, &inside), 0);
+    CHECK(capture_table_find(list[1].load_bias + inside.ret) != NULL);
+    capture_table_forget();
+}
+
 /* Nobody waits any more: what comes late counts all the same. */
 static void test_settled_without(void)
 {
@@ -262,6 +282,7 @@ int main(void)
     test_installing();
     test_passed_over();
     test_damaged();
+    test_no_memory();
     test_settled_without();
     test_waiting();
     test_waiting_ends();
