@@ -88,7 +88,7 @@ def parameters_of(
     if not is_optimized:
         return found
     return tuple(
-        replace(one, is_skipped_unused=_is_skipped(each, place))
+        replace(one, is_skipped_unused=_is_skipped(one, each, place))
         for one, each, place in zip(found, typed, said, strict=True)
     )
 
@@ -106,13 +106,16 @@ def _is_kept(typed: Typed, said: EntryLocation) -> bool:
     return typed.shape.is_empty or (said.is_in_register and not typed.is_null)
 
 
-def _is_skipped(typed: Typed, said: EntryLocation) -> bool:
+def _is_skipped(parameter: Parameter, typed: Typed, said: EntryLocation) -> bool:
     """Tells whether callers leave the parameter out where clang sees that the function does not use it.
 
-    What is kept in the frame is used; structs that are copied to the stack are always copied.
+    What is kept in the frame is used, and so is what is loaded from the stack into a register. Structs that
+    do not fit into registers are always copied to the stack.
     """
-    is_copied = typed.shape.is_in_memory and typed.shape.is_aggregate and not typed.shape.by_reference
-    return not (is_copied or (said.is_in_frame and said.pieces is None))
+    if any(isinstance(piece, Stack) for piece in parameter.pieces or ()):
+        is_copied = typed.shape.is_aggregate and typed.shape.size > 8 and not typed.shape.by_reference
+        return not (is_copied or said.is_in_register)
+    return not (said.is_in_frame and said.pieces is None)
 
 
 def _all_parameters(
