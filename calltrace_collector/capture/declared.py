@@ -18,7 +18,7 @@ from calltrace_collector.symbols.unit import Entry, Unit, Value
 __all__ = ["Declared", "DeclaredParameter", "read_declared"]
 
 _MAX_PARAMETERS = 256
-_PARAMETER_PACK = 0x4107  # DW_TAG_GNU_formal_parameter_pack
+_PARAMETER_PACK = 0x4108  # DW_TAG_GNU_formal_parameter_pack
 _CONSTRUCTED_BASE, _VIRTUAL_TABLES = "__in_chrg", "__vtt_parm"
 _NORMAL_CONVENTION = 1
 _UNKNOWN_CLANG = 1 << 16
