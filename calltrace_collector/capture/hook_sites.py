@@ -24,6 +24,7 @@ ENTRY_HOOK = "__cyg_profile_func_enter"
 _CALL, _JUMP = 0xE8, 0xE9
 _THROUGH_MEMORY, _CALL_OPERAND, _JUMP_OPERAND = 0xFF, 0x15, 0x25
 _DISTANCE_BYTES = 4
+_MAX_ADDRESS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ def hook_sites(elf: ElfFile, stubs: Mapping[int, str], slots: Mapping[int, str])
         site
         for section in elf.sections
         if section.is_executable and section.stored_size and not section.name.startswith(".plt")
+        if section.address < _MAX_ADDRESS
         for site in _in_section(section, _hooks(stubs), _hooks(slots))
     ]
     return sorted(found, key=lambda site: site.return_offset)
@@ -66,7 +68,11 @@ def hook_sites(elf: ElfFile, stubs: Mapping[int, str], slots: Mapping[int, str])
 
 def _hooks(names: Mapping[int, str]) -> dict[int, bool]:
     """Returns the addresses of hooks; of each, whether it is the entry hook."""
-    return {address: name == ENTRY_HOOK for address, name in names.items() if name in HOOKS}
+    return {
+        address: name == ENTRY_HOOK
+        for address, name in names.items()
+        if name in HOOKS and 0 <= address < _MAX_ADDRESS
+    }
 
 
 def _in_section(section: Section, stubs: dict[int, bool], slots: dict[int, bool]) -> list[HookSite]:

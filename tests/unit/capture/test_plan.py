@@ -1,16 +1,20 @@
 """Plans of small programs: what is captured of which function, and why something is not."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from calltrace_collector.capture.hook_sites import hook_sites
 from calltrace_collector.capture.plan import make_plan
 from calltrace_collector.capture.pool import make_plan_by_all
+from calltrace_collector.errors import SymbolError
 from calltrace_collector.model.capture import HookPlan, How, Layout, Plan, TypeKind
 from calltrace_collector.symbols.elf import ElfFile
 from tests.support.compile import compile_c, compile_cxx
 
 INSTRUMENTED = "-finstrument-functions"
+DAMAGED = (".text", ".plt", ".rela", ".dyn", ".debug", ".symtab", ".strtab")
 
 
 def plan_of_c(folder: Path, source: str, *flags: str) -> Plan:
@@ -190,6 +194,39 @@ def test_what_the_progress_raises_ends_the_work(tmp_path: Path, large: int) -> N
 
     with ElfFile(many_functions(tmp_path)) as elf, pytest.raises(StoppedError):
         make_plan_by_all([elf], stop, large=large)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_damaged_file_is_refused_or_read(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "source.c"
+    path.write_text(INLINED)
+    whole = compile_c([path], tmp_path / "program", (INSTRUMENTED, "-O2")).read_bytes()
+    with ElfFile(tmp_path / "program") as elf:
+        sections = [one for one in elf.sections if one.stored_size and one.name.startswith(DAMAGED)]
+        starts = [whole.index(one.read_all()) for one in sections]
+    random = Random(seed)
+    for _ in range(20):
+        damaged = bytearray(whole)
+        for _ in range(random.choice([1, 5, 50])):
+            place = random.randrange(len(sections))
+            damaged[starts[place] + random.randrange(sections[place].stored_size)] = random.getrandbits(8)
+        broken = tmp_path / "broken"
+        broken.write_bytes(damaged)
+        try:
+            with ElfFile(broken) as elf:
+                plan = make_plan([elf])
+        except SymbolError:
+            continue
+        assert all(0 <= hook.layout < len(plan.layouts) for hook in plan.hooks)
+
+
+def test_addresses_beyond_all_memory_are_no_hooks(tmp_path: Path) -> None:
+    path = tmp_path / "source.c"
+    path.write_text(INLINED)
+    program = compile_c([path], tmp_path / "program", (INSTRUMENTED, "-O2"))
+    with ElfFile(program) as elf:
+        name = "__cyg_profile_func_enter"
+        assert hook_sites(elf, {(1 << 64) - 8: name, -8: name}, {1 << 63: name}) == []
 
 
 def many_functions(folder: Path) -> Path:
