@@ -123,14 +123,22 @@ def _frame_base_from_entry(frame_base: bytes) -> int | None:
 
 
 def _pieces(expression: bytes) -> tuple[Piece, ...] | None:
-    """Reads registers, each followed by how much of the parameter is in it; None if it is otherwise."""
+    """Reads registers, each followed by how much of the parameter is in it; None if it is otherwise.
+
+    A piece that is nowhere is padding if a register before it has room for it.
+    """
     found: list[Piece] = []
     position = 0
     while position < len(expression):
         register, position = _register(expression, position)
-        if register is None or position >= len(expression) or expression[position] != _PIECE:
+        if position >= len(expression) or expression[position] != _PIECE:
             return None
         size, position = unsigned(expression, position + 1)
+        if register is None:
+            if not found or found[-1].size + size > 8:
+                return None
+            found[-1] = replace(found[-1], size=found[-1].size + size)
+            continue
         part = _in_register(register, size)
         if part is None or len(found) == _MAX_PIECES:
             return None

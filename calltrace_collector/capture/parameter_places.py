@@ -88,8 +88,8 @@ def parameters_of(
     if not is_optimized:
         return found
     return tuple(
-        replace(one, is_skipped_unused=_is_skipped(one, each, place))
-        for one, each, place in zip(found, typed, said, strict=True)
+        replace(one, is_skipped_unused=_is_skipped(one, place))
+        for one, place in zip(found, said, strict=True)
     )
 
 
@@ -106,15 +106,14 @@ def _is_kept(typed: Typed, said: EntryLocation) -> bool:
     return typed.shape.is_empty or (said.is_in_register and not typed.is_null)
 
 
-def _is_skipped(parameter: Parameter, typed: Typed, said: EntryLocation) -> bool:
+def _is_skipped(parameter: Parameter, said: EntryLocation) -> bool:
     """Tells whether callers leave the parameter out where clang sees that the function does not use it.
 
-    What is kept in the frame is used, and so is what is loaded from the stack into a register. Structs that
-    do not fit into registers are always copied to the stack.
+    What is kept in the frame is used, and so is what is loaded from the stack into a register. What just
+    stays on the stack need not be: then not even structs are copied there.
     """
     if any(isinstance(piece, Stack) for piece in parameter.pieces or ()):
-        is_copied = typed.shape.is_aggregate and typed.shape.size > 8 and not typed.shape.by_reference
-        return not (is_copied or said.is_in_register)
+        return not said.is_in_register
     return not (said.is_in_frame and said.pieces is None)
 
 
