@@ -20,6 +20,7 @@
 #define IDLE_NS 200000000ull
 #define BUSY_WAIT_NS 1000000ull /* the socket or the outbox is full */
 #define FINISH_WAIT_NS 10000000ull
+#define PLANS_WAIT_NS 10000000ull /* a plan ends it */
 #define FIRST_CLOCK_NS 10000000ull
 #define LAST_CLOCK_NS 5000000000ull
 #define MODULES_NS 1000000000ull
@@ -56,9 +57,12 @@ static void keep_time(struct flusher *f, uint64_t now_ns)
 
 static void sleep_until_work(struct flusher *f, uint32_t seen, uint64_t now_ns)
 {
-    bool is_stuck = f->uplink.fd >= 0 && (f->uplink.wants_write || f->drain.batch != NULL);
-    if (is_stuck || f->awaited) {
+    if (f->uplink.fd >= 0 && (f->uplink.wants_write || f->drain.batch != NULL)) {
         uplink_wait(&f->uplink, BUSY_WAIT_NS);
+        return;
+    }
+    if (f->awaited) {
+        uplink_wait(&f->uplink, PLANS_WAIT_NS);
         return;
     }
     if (__atomic_load_n(&agent.finish, __ATOMIC_ACQUIRE) && !agent.finished) {

@@ -9,7 +9,7 @@
 #include "agent/record/clock.h"
 #include "agent/ship/flusher_state.h"
 
-#define SIGNALS_WAIT_NS 20000000ull /* a thread's, while it waits for plans */
+#define SIGNALS_WAIT_NS 50000000ull /* a thread's, while it waits for plans */
 
 /* Looks for modules that came or went. Returns whether that is all there is to do for the thread that asks.
  * One that does not want to wait does not: then names are exact unless the collector stands still. */
