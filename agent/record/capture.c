@@ -97,14 +97,13 @@ static FORCE_INLINE bool reserve(struct producer *p, uint64_t words, uint64_t st
 
 /* Gives back what a filled record has not taken, and publishes it. `header` is what is before its values. */
 static FORCE_INLINE void finish(struct producer *p, const struct draft *draft, uint64_t header, size_t size,
-                                uint64_t stack_pointer)
+                                uint64_t frame)
 {
     uint64_t next = draft->position + header + RECORD_VALUES_WORDS + WORDS_OF(size);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     if (UNLIKELY(!arch_replace(&p->reserved, draft->position + draft->words, next))) {
         /* A handler has recorded something behind. */
-        draft->at[header] =
-            record_values_word(size, draft->words - header - RECORD_VALUES_WORDS, stack_pointer);
+        draft->at[header] = record_values_word(size, draft->words - header - RECORD_VALUES_WORDS, frame);
         next = draft->position + draft->words;
     }
     if (!draft->nested) /* else the interrupted hook publishes it with its own */
@@ -124,18 +123,19 @@ static void record(struct producer *p, const struct event *event, const struct c
     uint64_t ticks = is_entry ? 0 : clock_ticks(); /* the call is over */
     const struct capture_context context = {registers, stack_end(p, event->stack_pointer),
                                             capture_text_limit};
+    uint64_t frame = capture_frame(hook, &context);
     size_t size = capture_run(hook, &context, (uint8_t *)(at + header + RECORD_VALUES_WORDS));
     /* Taken for abandoned by another stack of this thread: nobody reads this any more. */
     if (UNLIKELY(__atomic_load_n(&p->published, __ATOMIC_RELAXED) > draft.position))
         return;
-    at[header] = record_values_word(size, WORDS_OF(size), event->stack_pointer);
+    at[header] = record_values_word(size, WORDS_OF(size), frame);
     if (is_entry) {
         at[2] = record_call_site_word(event->call_site, event->stack_pointer);
         ticks = clock_ticks(); /* the call begins now */
     }
     at[0] = ticks;
-    at[1] = record_event_word(event->function, event->stack_pointer, event->kind) | RECORD_HAS_VALUES;
-    finish(p, &draft, header, size, event->stack_pointer);
+    at[1] = record_event_word(event->function, frame, event->kind) | RECORD_HAS_VALUES;
+    finish(p, &draft, header, size, frame);
 }
 
 /* Records an event with its values; returns false when it has none. */

@@ -88,7 +88,7 @@ static bool check_expressions(struct reader *r, uint32_t count)
 }
 
 /* Returns the most bytes that the next item needs; 0: it is none. */
-static uint32_t check_item(struct reader *r, uint32_t text_limit)
+static uint32_t check_item(struct reader *r, uint32_t text_limit, bool is_first)
 {
     uint32_t kind, size;
     if (!take(r, 1, &kind))
@@ -106,6 +106,8 @@ static uint32_t check_item(struct reader *r, uint32_t text_limit)
         return check_expressions(r, 1) ? 3 + text_limit : 0;
     case ITEM_STRING:
         return check_expressions(r, 2) ? 3 + text_limit : 0;
+    case ITEM_FRAME:
+        return is_first && check_expressions(r, 1) ? 1 : 0;
     default:
         return 0;
     }
@@ -118,7 +120,7 @@ int capture_check(struct capture_hook *hook, uint32_t text_limit)
     if (hook->size > CAPTURE_PROGRAM_BYTES || text_limit > CAPTURE_TEXT_BYTES)
         return -EINVAL;
     while (r.at != r.end) {
-        uint32_t most = check_item(&r, text_limit);
+        uint32_t most = check_item(&r, text_limit, items == 0);
         if (most == 0 || ++items > CAPTURE_MOST_ITEMS)
             return -EINVAL;
         bytes += most;

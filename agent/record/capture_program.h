@@ -9,6 +9,8 @@
  *   MEMORY  u16 size (1 to CAPTURE_MEMORY_BYTES); expression: the address
  *   TEXT    expression: the address of a string that a zero byte ends
  *   STRING  expression: the address; expression: how many bytes
+ *   FRAME   expression: of an exit whose hook has another stack pointer than the call's entry hook had
+ *           (alloca), the latter; as the first item only
  *
  * An expression works on a stack of 64-bit numbers, at most CAPTURE_DEPTH deep; OP_END leaves the topmost as
  * its result. Numbers in a program are little-endian; i8, i32, i64 are signed.
@@ -17,6 +19,7 @@
  *
  *   VALUE, MEMORY   u8 status; with CAPTURE_OK `size` bytes
  *   TEXT, STRING    u8 status; with CAPTURE_OK or CAPTURE_CUT a u16 and so many bytes, without the zero
+ *   FRAME           nothing
  */
 #ifndef CALLTRACE_RECORD_CAPTURE_PROGRAM_H
 #define CALLTRACE_RECORD_CAPTURE_PROGRAM_H
@@ -32,6 +35,7 @@ enum capture_item {
     ITEM_MEMORY,
     ITEM_TEXT,
     ITEM_STRING,
+    ITEM_FRAME,
 };
 
 enum capture_status {

@@ -8,6 +8,7 @@ What lies below the stack pointer at the hook is lost.
 
 from __future__ import annotations
 
+from calltrace_collector.capture import expression as ex
 from calltrace_collector.capture.entry_values import Values
 from calltrace_collector.capture.expression import Expression, Value
 from calltrace_collector.capture.instructions import Flow, Refusal
@@ -71,6 +72,13 @@ class EntryTrace:
         """
         first = self._ways[0].at_hook(number)
         return first if all(way.at_hook(number) == first for way in self._ways[1:]) else None
+
+    @property
+    def frame_bytes(self) -> int | None:
+        """How far the stack pointer at the hook is from that on entry (negative); None: it cannot be told."""
+        top = self.at_hook(7)
+        base, distance = ex.split(top) if top is not None else (None, 0)
+        return distance if base == ex.STACK else None
 
     def _found(self, atom: Expression, size: int) -> Expression | None:
         if not 1 <= size <= 8:

@@ -83,6 +83,12 @@ class ExitTrace:
             return "constant", extended(value[:size])
         return None if value is None else ("address", value, size)
 
+    def entered_with(self) -> Expression | None:
+        """Returns the stack pointer that the function was entered with; None: it cannot be told."""
+        ends = ends_of(self._end)
+        first = ends[0].stack_pointer()
+        return first if all(end.stack_pointer() == first for end in ends[1:]) else None
+
     def hidden(self) -> Expression | None:
         """Returns the address of a result in memory, which is final already; None: it cannot be told."""
         ends = ends_of(self._end)

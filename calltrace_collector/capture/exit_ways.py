@@ -49,6 +49,10 @@ class Return:
         """Returns the lowest bytes of half of xmm0 or xmm1."""
         return self.proven(_lowest(size, self.state.xmm[2 * index + half]))
 
+    def stack_pointer(self) -> Value:
+        """Returns the stack pointer, which is what it was on entry."""
+        return self.proven(self.state.general[7])
+
     def x87(self) -> X87 | None:
         """Returns what st(0) is."""
         stack = self.state.x87

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from calltrace_collector.capture import expression as ex
 from calltrace_collector.capture.entry_trace import EntryTrace
 from calltrace_collector.capture.exit_trace import ExitTrace
+from calltrace_collector.capture.exit_ways import STACK_POINTER
 from calltrace_collector.capture.instructions import Refusal
 from calltrace_collector.capture.items import Captured, argument, result, unavailable
 from calltrace_collector.capture.parts import at_entry, at_exit, is_kept
-from calltrace_collector.capture.program import PROGRAM_BYTES
+from calltrace_collector.capture.program import PROGRAM_BYTES, frame_item
 from calltrace_collector.capture.subprogram import Parameter, ReturnValue
 from calltrace_collector.model.capture import Item, Layout
 
@@ -36,9 +38,27 @@ def arguments(parameters: Sequence[Parameter], trace: EntryTrace | Refusal) -> H
     return _joined(_argument(parameter, trace) for parameter in parameters)
 
 
-def results(returned: ReturnValue, trace: ExitTrace | Refusal) -> HookProgram:
-    """Returns how what a function returns is captured."""
-    return _joined([_result(returned, trace)])
+def results(returned: ReturnValue, trace: ExitTrace | Refusal, frame_bytes: int | None) -> HookProgram:
+    """Returns how what a function returns is captured.
+
+    Args:
+        returned: what that is.
+        trace: from the exit hook on.
+        frame_bytes: EntryTrace.frame_bytes of the function's entry hook; None: not known.
+    """
+    program = _joined([_result(returned, trace)])
+    if isinstance(trace, Refusal) or frame_bytes is None or not program.code:
+        return program
+    return replace(program, code=_frame(trace, frame_bytes) + program.code)
+
+
+def _frame(trace: ExitTrace, frame_bytes: int) -> bytes:
+    """Returns an item that names the call by its entry hook's stack pointer, if the exit hook has another."""
+    entered_with = trace.entered_with()
+    if entered_with is None:
+        return b""
+    stack_pointer = ex.offset_by(entered_with, frame_bytes)
+    return b"" if stack_pointer == STACK_POINTER else frame_item(stack_pointer)
 
 
 def without_values(parameters: Iterable[Parameter | ReturnValue], reason: str) -> HookProgram:

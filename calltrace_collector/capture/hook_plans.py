@@ -80,6 +80,7 @@ class FunctionHooks:
         self.functions[name] = info.low_pc if name not in self.functions else None
         found: list[HookFinding | None] = []
         own: int | None = None
+        frame_bytes: set[int | None] = set()
         is_host = False
         for site in sites:
             if site.is_entry:
@@ -88,8 +89,12 @@ class FunctionHooks:
                 found.append(self._entry(info, site, trace, offset))
                 own = offset if own is None else own
                 is_host = is_host or offset is None
+                if offset is not None:
+                    frame_bytes.add(None if isinstance(trace, Refusal) else trace.frame_bytes)
         own = info.low_pc if own is None else own
-        found += [self._exit(info, site, own, is_host=is_host) for site in sites if not site.is_entry]
+        # Of several entry hooks it is not known which of them a call went through.
+        frame = frame_bytes.pop() if len(frame_bytes) == 1 else None
+        found += [self._exit(info, site, own, frame, is_host=is_host) for site in sites if not site.is_entry]
         self.found += [one for one in found if one is not None]
 
     def _called_for(self, info: SubprogramInfo, trace: EntryTrace | Refusal) -> int | None:
@@ -113,7 +118,7 @@ class FunctionHooks:
         return _finding(site, offset, info, arguments(info.parameters, trace))
 
     def _exit(
-        self, info: SubprogramInfo, site: HookSite, offset: int, *, is_host: bool
+        self, info: SubprogramInfo, site: HookSite, offset: int, frame_bytes: int | None, *, is_host: bool
     ) -> HookFinding | None:
         trace = trace_exit(self._code, site.return_offset, info.low_pc)
         if isinstance(trace, Refusal) and trace.reason == _UNWINDS:
@@ -126,7 +131,7 @@ class FunctionHooks:
                 return None
         if info.returns is None:
             return None
-        return _finding(site, offset, info, results(info.returns, trace))
+        return _finding(site, offset, info, results(info.returns, trace, frame_bytes))
 
     def finish(self) -> None:
         """Adds what is found about inlined copies, under the names of the functions that were copied."""

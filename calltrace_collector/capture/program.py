@@ -16,6 +16,7 @@ __all__ = [
     "Instruction",
     "ItemKind",
     "TooLargeError",
+    "frame_item",
     "memory_item",
     "string_item",
     "text_item",
@@ -39,6 +40,7 @@ class ItemKind(IntEnum):
     MEMORY = 2
     TEXT = 3
     STRING = 4
+    FRAME = 5
 
 
 class Instruction(IntEnum):
@@ -142,6 +144,11 @@ def text_item(address: Expression) -> bytes:
 def string_item(address: Expression, length: Expression) -> bytes:
     """Returns an item that leaves so many characters at an address; raises TooLargeError."""
     return bytes((ItemKind.STRING,)) + _assembled(address) + _assembled(length)
+
+
+def frame_item(stack_pointer: Expression) -> bytes:
+    """Returns an item that says which stack pointer the call's entry hook had; raises TooLargeError."""
+    return bytes((ItemKind.FRAME,)) + _assembled(stack_pointer)
 
 
 def _lowest(size: int, e: Expression) -> Expression:

@@ -26,7 +26,9 @@ static bool is_program(const uint8_t *bytes, size_t size)
 static void check_refusals(void)
 {
     REFUSED(0);
-    REFUSED(5);
+    REFUSED(ITEM_FRAME);
+    REFUSED(ITEM_FRAME + 1, OP_CONST8, 1, OP_END);
+    REFUSED(ITEM_VALUE, 8, OP_CONST8, 1, OP_END, ITEM_FRAME, OP_CONST8, 1, OP_END);
     REFUSED(ITEM_VALUE, 0, OP_CONST8, 1, OP_END);
     REFUSED(ITEM_VALUE, 17, OP_CONST8, 1, OP_END, OP_CONST8, 1, OP_END, OP_CONST8, 1, OP_END);
     REFUSED(ITEM_VALUE, 9, OP_CONST8, 1, OP_END);

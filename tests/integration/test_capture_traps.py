@@ -95,6 +95,12 @@ TRAPS = {
         Expected("shifted", {"given": {"values": [1, -2, 3, 4]}, "by": 10}, {"values": [11, 8, 13, 14]}),
         Expected("scaled", {"given": {"x": 1.5, "y": -8.0}, "by": 0.5}, {"x": 0.75, "y": -8.5}),
     ],
+    "frames.c": [
+        Expected("grown", {"bytes": 500, "by": 7}, 14),
+        Expected("recursive", {"depth": 2}, 1.5),
+        Expected("recursive", {"depth": 1}, 0.5),
+        Expected("recursive", {"depth": 0}, 0.0),
+    ],
     "dropped.cpp": [
         Expected("after", {"used": 41}, 42),
         Expected("between", {"first": 50, "unused": {"values": [1, 2, 3, 4, 5, 6, 7, 8]}, "last": 8}, 42),

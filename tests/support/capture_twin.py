@@ -126,7 +126,8 @@ def _items(program: bytes) -> Iterator[tuple[ItemKind, int, list[list[tuple[str,
         for _ in range(count):
             expression, at = _expression(program, at)
             expressions.append(expression)
-        yield kind, size, expressions
+        if kind is not ItemKind.FRAME:  # which leaves nothing
+            yield kind, size, expressions
 
 
 def _expression(program: bytes, at: int) -> tuple[list[tuple[str, int]], int]:
