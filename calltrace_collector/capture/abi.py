@@ -109,6 +109,12 @@ class Places:
         """From here on, no place is known."""
         self._doubt = self._doubt or reason
 
+    def found(self, pieces: tuple[Piece, ...]) -> None:
+        """Goes on behind a parameter on the stack that the debug information has found."""
+        if self._stack_doubt and len(pieces) == 1 and isinstance(pieces[0], Stack):
+            self._stack_doubt = False
+            self._stack = pieces[0].offset + -(-pieces[0].size // 8) * 8
+
     def skip_null(self) -> None:
         """Passes a std::nullptr_t, which gcc has in a register, and clang nowhere."""
         if self._clang:

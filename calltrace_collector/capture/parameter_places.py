@@ -32,12 +32,14 @@ class Standing:
         names: the types of its parameters but for artificial ones, as its mangled name spells them; None
             where it does not.
         may_lose: the compiler may have removed parameters; those are nowhere then.
+        has_seen_callers: the compiler has seen code that calls it, which need not pass what it does not use.
     """
 
     doubt: str | None = None
     result_doubt: str | None = None
     names: tuple[str, ...] | None = None
     may_lose: bool = False
+    has_seen_callers: bool = True
 
 
 def result_of(reader: TypeReader, function: Declared, standing: Standing) -> ReturnValue | None:
@@ -85,7 +87,7 @@ def parameters_of(
         _parameter(*each, places, promotes=function.promotes)
         for each in zip(declared, typed, said, strict=True)
     )
-    if not is_optimized:
+    if not (is_optimized and standing.has_seen_callers):
         return found
     return tuple(
         replace(one, is_skipped_unused=_is_skipped(one, place))
@@ -162,6 +164,8 @@ def _parameter(
     if shape.by_reference:
         by_debug = None if said.address is None else (Register(said.address, 8),)
     pieces, reason = _agreed(by_abi, by_debug)
+    if pieces is not None and isinstance(by_abi, str):
+        places.found(pieces)
     if declared.dropped:
         pieces, reason = None, "the debug information does not describe it"
     if promotes and typed.type.kind is TypeKind.FLOAT and shape.size == 4:
