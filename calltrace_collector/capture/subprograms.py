@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 
 from calltrace_collector.capture.arity import parameter_names
 from calltrace_collector.capture.declared import Declared, read_declared
 from calltrace_collector.capture.definitions import Definitions
+from calltrace_collector.capture.direct_calls import DirectCalls
 from calltrace_collector.capture.parameter_places import (
     Standing,
     parameters_of,
@@ -92,6 +94,7 @@ class Subprograms:
         self._declared: dict[tuple[int, int], Declared] = {}
         self._problems: list[str] = []
         self._inlined: dict[tuple[int, int], SubprogramInfo | None] = {}
+        self._elf = files[0]
 
     @property
     def problems(self) -> list[str]:
@@ -222,6 +225,10 @@ class Subprograms:
                 return start
         return function.ranges[0][0]
 
+    @cached_property
+    def _calls(self) -> DirectCalls:
+        return DirectCalls(self._elf)
+
     def _standing(self, function: Declared, low_pc: int, linkage_name: str, demangled: str) -> Standing:
         names_of_types = parameter_names(linkage_name, demangled)
         symbols = self._symbols.starting_at(low_pc)
@@ -233,7 +240,24 @@ class Subprograms:
         is_local = all(local for _, local in symbols) if symbols else not function.external
         if is_local and not symbols:
             doubt = result_doubt = _CLONE
-        return Standing(doubt, result_doubt, names_of_types, may_lose=is_local and bool(function.clang))
+        return Standing(
+            doubt,
+            result_doubt,
+            names_of_types,
+            may_lose=is_local and bool(function.clang),
+            has_seen_callers=is_local or self._has_seen_callers(function, low_pc, names),
+        )
+
+    def _has_seen_callers(self, function: Declared, low_pc: int, names: Sequence[str]) -> bool:
+        """Tells whether a function may be called by code that was compiled with it.
+
+        Source: LLVM's DeadArgumentElimination, which changes the calls of a module's own functions.
+        """
+        if not function.clang or function.unit.skeleton is not None or self._debug is None:
+            return True
+        sources = self._calls.sources(low_pc, names)
+        callers = self._debug.objects(sources)
+        return None in callers or function.unit.header.abbreviations in callers
 
     @contextmanager
     def _noting(self, unit: Unit) -> Iterator[None]:

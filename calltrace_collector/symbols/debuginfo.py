@@ -62,6 +62,18 @@ class DebugInfo:
         """All units of the file."""
         return self._dwarf.units
 
+    def objects(self, addresses: NDArray[np.uint64]) -> set[int | None]:
+        """Returns which object files the code at addresses comes from; None among them: not known of all.
+
+        Units that a compiler has made together share a table of abbreviations, whose offset stands for them.
+        """
+        found: set[int | None] = set()
+        known = 0
+        for unit, rows in self._by_unit(addresses):
+            known += len(rows)
+            found.add(None if unit.skeleton is not None else unit.header.abbreviations)
+        return found if known == len(addresses) else found | {None}
+
     def definitions(self, addresses: NDArray[np.uint64]) -> list[list[Definition]]:
         """Returns, for each address, the function that contains it and those that start where it does."""
         found: list[list[Definition]] = [[] for _ in addresses]
