@@ -80,6 +80,13 @@ class Shape:
         """It takes neither a register nor room on the stack."""
         return not self.leaves and self.doubt is None and not self.by_reference and self.size <= 8
 
+    def word(self, index: int) -> tuple[int, int]:
+        """Returns how many bytes of the value a word of 8 bytes has; and how many, the last, are padding."""
+        start, end = 8 * index, min(8 * index + 8, self.size)
+        ends = (min(leaf.offset + leaf.size, end) for leaf in self.leaves if leaf.offset < end)
+        meant = max(ends, default=end)
+        return end - start, end - meant if self.is_aggregate and meant > start else 0
+
     @property
     def is_in_memory(self) -> bool:
         """It is of class MEMORY as a whole."""
@@ -130,7 +137,7 @@ class Places:
         if self._doubt is not None:
             return self._doubt
         if shape.by_reference:
-            return self._registers(("general",), 8) or self._in_memory(_ADDRESS)
+            return self._registers(("general",), _ADDRESS) or self._in_memory(_ADDRESS)
         if shape.is_empty:
             return ()
         words = None if shape.is_in_memory else _words(shape)
@@ -139,9 +146,9 @@ class Places:
         if isinstance(words, str):
             self.doubt(_FOLLOWS)
             return words
-        return self._registers(words, shape.size) or self._in_memory(shape)
+        return self._registers(words, shape) or self._in_memory(shape)
 
-    def _registers(self, words: tuple[str, ...], size: int) -> tuple[Piece, ...] | None:
+    def _registers(self, words: tuple[str, ...], shape: Shape) -> tuple[Piece, ...] | None:
         """Takes a register for each word, or none."""
         general = words.count("general")
         xmm = len(words) - general - words.count("upper")
@@ -149,15 +156,15 @@ class Places:
             return None
         pieces: list[Piece] = []
         for index, word in enumerate(words):
-            count = min(8, size - 8 * index)
+            count, padding = shape.word(index)
             if word == "general":
-                pieces.append(Register(_GENERAL[self._general], count))
+                pieces.append(Register(_GENERAL[self._general], count, padding))
                 self._general += 1
             elif word == "xmm":
-                pieces.append(Xmm(self._xmm, 0, count))
+                pieces.append(Xmm(self._xmm, 0, count, padding))
                 self._xmm += 1
             else:
-                pieces.append(Xmm(self._xmm - 1, 1, count))
+                pieces.append(Xmm(self._xmm - 1, 1, count, padding))
         return tuple(pieces)
 
     def _in_memory(self, shape: Shape) -> tuple[Piece, ...] | str:
@@ -224,19 +231,19 @@ def result_pieces(shape: Shape) -> tuple[ResultPiece, ...] | str:
     if LeafClass.X87 in kinds:
         return (X87(shape.size),) if len(kinds) == 1 else "a union with a long double"
     words = _words(shape)
-    return _in_registers(words, shape.size) if isinstance(words, tuple) else words or "its place is not known"
+    return _in_registers(words, shape) if isinstance(words, tuple) else words or "its place is not known"
 
 
-def _in_registers(words: tuple[str, ...], size: int) -> tuple[ResultPiece, ...]:
+def _in_registers(words: tuple[str, ...], shape: Shape) -> tuple[ResultPiece, ...]:
     general, xmm, pieces = 0, 0, list[ResultPiece]()
     for index, word in enumerate(words):
-        count = min(8, size - 8 * index)
+        count, padding = shape.word(index)
         if word == "general":
-            pieces.append((Rax, Rdx)[general](count))
+            pieces.append((Rax, Rdx)[general](count, padding))
             general += 1
         elif word == "xmm":
-            pieces.append(XmmResult(xmm, 0, count))
+            pieces.append(XmmResult(xmm, 0, count, padding))
             xmm += 1
         else:
-            pieces.append(XmmResult(xmm - 1, 1, count))
+            pieces.append(XmmResult(xmm - 1, 1, count, padding))
     return tuple(pieces)

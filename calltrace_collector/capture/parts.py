@@ -45,18 +45,26 @@ class Part:
 
 def at_entry(pieces: Sequence[Piece], trace: EntryTrace) -> list[Part] | None:
     """Returns where an argument is at the entry hook; None: not all of it is there."""
-    parts = [_at_entry(piece, trace) for piece in pieces]
+    parts = [part for piece in pieces for part in _at_entry(piece, trace)]
     return parts if all(map(_is_known, parts)) else None
 
 
-def _at_entry(piece: Piece, trace: EntryTrace) -> Part:
+def _at_entry(piece: Piece, trace: EntryTrace) -> list[Part]:
     match piece:
         case Register():
-            return Part(piece.size, value=trace.register(piece.number, piece.size))
+            size = piece.size - piece.padding
+            return _padded(size, trace.register(piece.number, size), piece.padding)
         case Xmm():
-            return Part(piece.size, value=trace.xmm(piece.number, piece.half, piece.size))
+            size = piece.size - piece.padding
+            return _padded(size, trace.xmm(piece.number, piece.half, size), piece.padding)
         case Stack():
-            return Part(piece.size, address=trace.stack(piece.offset, piece.size))
+            return [Part(piece.size, address=trace.stack(piece.offset, piece.size))]
+
+
+def _padded(size: int, value: Value, padding: int) -> list[Part]:
+    """Returns a part, and behind it bytes that mean nothing: they are 0, whatever they are."""
+    part = Part(size, value=value)
+    return [part, Part(padding, value=ex.ZERO)] if padding else [part]
 
 
 def at_exit(pieces: Sequence[ResultPiece], trace: ExitTrace) -> list[Part] | None:
@@ -67,12 +75,12 @@ def at_exit(pieces: Sequence[ResultPiece], trace: ExitTrace) -> list[Part] | Non
 
 def _at_exit(piece: ResultPiece, trace: ExitTrace) -> list[Part]:
     match piece:
-        case Rax():
-            return [Part(piece.size, value=trace.general(0, piece.size))]
-        case Rdx():
-            return [Part(piece.size, value=trace.general(1, piece.size))]
+        case Rax() | Rdx():
+            size = piece.size - piece.padding
+            return _padded(size, trace.general(int(isinstance(piece, Rdx)), size), piece.padding)
         case XmmResult():
-            return [Part(piece.size, value=trace.xmm(piece.number, piece.half, piece.size))]
+            size = piece.size - piece.padding
+            return _padded(size, trace.xmm(piece.number, piece.half, size), piece.padding)
         case Memory():
             return [Part(piece.size, address=trace.hidden())]
         case X87():

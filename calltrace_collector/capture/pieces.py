@@ -17,10 +17,12 @@ class Register:
     Attributes:
         number: of the register.
         size: bytes of the value that are in it, 1 to 8.
+        padding: how many of them, the last, mean nothing: compilers do not keep them.
     """
 
     number: int
     size: int
+    padding: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,13 @@ class Xmm:
         number: 0 to 15.
         half: 0 or 1, the upper one.
         size: bytes of the value that are in it, 1 to 8.
+        padding: as in a Register.
     """
 
     number: int
     half: int
     size: int
+    padding: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +61,28 @@ Piece = Register | Xmm | Stack
 
 @dataclass(frozen=True, slots=True)
 class Rax:
-    """The lowest `size` bytes of rax, 1 to 8."""
+    """The lowest `size` bytes of rax, 1 to 8; the last `padding` mean nothing."""
 
     size: int
+    padding: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Rdx:
-    """The lowest `size` bytes of rdx, 1 to 8."""
+    """The lowest `size` bytes of rdx, 1 to 8; the last `padding` mean nothing."""
 
     size: int
+    padding: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class XmmResult:
-    """The lowest `size` bytes (1 to 8) of a half (0 or 1) of xmm0 or xmm1."""
+    """The lowest `size` bytes (1 to 8) of a half (0 or 1) of xmm0 or xmm1; `padding` as of rax."""
 
     number: int
     half: int
     size: int
+    padding: int = 0
 
 
 @dataclass(frozen=True, slots=True)
