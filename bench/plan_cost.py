@@ -27,7 +27,7 @@ _HEAD = "struct pair { int first; double second; };\nextern volatile double sink
 _SCRIPT = """
 import json, os, sys, time
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-from calltrace_collector.capture.cache import plan_for
+from calltrace_collector.capture.plan.cache import plan_for
 before = time.perf_counter()
 plan = plan_for(sys.argv[1])
 after = time.perf_counter()

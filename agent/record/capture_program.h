@@ -1,6 +1,6 @@
 /*
  * What a hook's capture program is, byte by byte, and what it leaves behind. Made by the collector
- * (calltrace_collector/capture/program.py), run by the agent.
+ * (calltrace_collector/capture/plan/program.py), run by the agent.
  *
  * A program is items, one behind the other; where nothing can be captured, none. An item is a kind, what that
  * kind takes, and expressions:

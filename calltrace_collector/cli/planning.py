@@ -21,6 +21,6 @@ def make_plan(path: str, build_id: bytes, progress: Callable[[int, int], None]) 
     """
     if path.startswith("[") or not is_instrumented(path):
         return Plan()
-    from calltrace_collector.capture.cache import plan_for  # noqa: PLC0415 takes long to import
+    from calltrace_collector.capture.plan.cache import plan_for  # noqa: PLC0415 takes long to import
 
     return plan_for(path, build_id, progress)

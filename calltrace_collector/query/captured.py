@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from calltrace_collector.capture.values import Value, decode
+from calltrace_collector.capture.values.decode import Value, decode
 from calltrace_collector.model.capture import Layout
 from calltrace_collector.query.names import Names
 from calltrace_collector.query.pointers import FunctionPointers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calltrace_collector.capture.values_content import Missing
+from calltrace_collector.capture.values.content import Missing
 from calltrace_collector.query.captured import Value
 from calltrace_collector.report.units import printable
 from calltrace_collector.symbols.globs import name_forms

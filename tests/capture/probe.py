@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from calltrace_collector.capture.values import decode
+from calltrace_collector.capture.values.decode import decode
 from calltrace_collector.model.capture import Plan
 from tests.capture.scoreboard import Shown, path_of
 from tests.capture.truth import UNWOUND, Call

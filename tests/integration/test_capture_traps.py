@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from calltrace_collector.capture.kept_plan import KeptPlans
-from calltrace_collector.capture.plan import make_plan
-from calltrace_collector.capture.program import Instruction, ItemKind
+from calltrace_collector.capture.plan.kept_plan import KeptPlans
+from calltrace_collector.capture.plan.make import make_plan
+from calltrace_collector.capture.plan.program import Instruction, ItemKind
 from calltrace_collector.symbols.elf import ElfFile
 from tests.capture.compare import missing_part
 from tests.support.collector import Collector

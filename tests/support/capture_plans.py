@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 
-from calltrace_collector.capture.cache import plan_for
+from calltrace_collector.capture.plan.cache import plan_for
 from calltrace_collector.model.capture import HookPlan, How, Item, Plan
 from tests.support.capture_twin import disassembled
 

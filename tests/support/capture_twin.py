@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from calltrace_collector.capture.program import Instruction, ItemKind
+from calltrace_collector.capture.plan.program import Instruction, ItemKind
 
 __all__ = ["Scene", "disassembled", "run"]
 

@@ -1,4 +1,4 @@
-"""What an expression of calltrace_collector.capture.expression is worth, given registers and memory."""
+"""What an expression of the symbolic machine is worth, given registers and memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from calltrace_collector.capture.expression import BINARY, Expression
+from calltrace_collector.capture.machine.expression import BINARY, Expression
 
 MASK = (1 << 64) - 1
 

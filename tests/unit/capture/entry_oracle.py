@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from calltrace_collector.capture.subprograms import (
+from calltrace_collector.capture.signature.subprograms import (
     X87,
     Memory,
     Parameter,
@@ -26,7 +26,7 @@ from calltrace_collector.capture.subprograms import (
     Xmm,
     XmmResult,
 )
-from calltrace_collector.capture.values_bytes import decode_bytes
+from calltrace_collector.capture.values.bytes import decode_bytes
 from calltrace_collector.model.capture import Type, TypeKind
 from calltrace_collector.symbols.elf import ElfFile
 from tests.unit.capture.entry_programs import Program

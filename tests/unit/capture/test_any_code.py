@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calltrace_collector.capture.entry_trace import EntryTrace, trace_entry
-from calltrace_collector.capture.exit_trace import ExitTrace, trace_exit
+from calltrace_collector.capture.trace.entry_trace import EntryTrace, trace_entry
+from calltrace_collector.capture.trace.exit_trace import ExitTrace, trace_exit
 
 # Beginnings of instructions that do much: branches, pushes, moves to and from the stack, vectors, the x87.
 STARTS = [

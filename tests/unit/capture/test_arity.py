@@ -2,7 +2,7 @@
 
 import pytest
 
-from calltrace_collector.capture.arity import parameter_names
+from calltrace_collector.capture.signature.arity import parameter_names
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from calltrace_collector.capture.cache import plan_for
-from calltrace_collector.capture.kept_plan import KeptPlans
-from calltrace_collector.capture.plan_json import plan_from_json, plan_to_json
+from calltrace_collector.capture.plan.cache import plan_for
+from calltrace_collector.capture.plan.kept_plan import KeptPlans
+from calltrace_collector.capture.plan.plan_json import plan_from_json, plan_to_json
 from calltrace_collector.errors import ProtocolError, SymbolError
 from calltrace_collector.model.capture import HookPlan, How, Item, Layout, Plan, Type, TypeKind
 from calltrace_collector.symbols.elf import ElfFile
@@ -146,7 +146,7 @@ def test_a_plan_of_something_else_counts_as_not_there() -> None:
 
 def test_plans_of_other_code_count_as_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = kept_one()
-    monkeypatch.setattr("calltrace_collector.capture.kept_plan._made_by", lambda: "another version")
+    monkeypatch.setattr("calltrace_collector.capture.plan.kept_plan._made_by", lambda: "another version")
     assert kept.read("name", "identity") is None
 
 
@@ -167,7 +167,7 @@ def test_many_writers_leave_one_whole_file(tmp_path: Path) -> None:
 
 
 def test_the_oldest_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("calltrace_collector.capture.kept_plan._MAX_FILES", 3)
+    monkeypatch.setattr("calltrace_collector.capture.plan.kept_plan._MAX_FILES", 3)
     kept = KeptPlans()
     for number in range(5):
         kept.write(f"name{number}", "identity", PLAN)

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from calltrace_collector.capture.subprograms import Subprograms
+from calltrace_collector.capture.signature.subprograms import Subprograms
 from calltrace_collector.errors import SymbolError
 from calltrace_collector.symbols.elf import ElfFile
 from tests.unit.capture import entry_oracle

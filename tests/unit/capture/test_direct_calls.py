@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from calltrace_collector.capture.direct_calls import DirectCalls
-from calltrace_collector.capture.subprograms import Subprograms
+from calltrace_collector.capture.signature.direct_calls import DirectCalls
+from calltrace_collector.capture.signature.subprograms import Subprograms
 from calltrace_collector.symbols.elf import ElfFile
 from calltrace_collector.symbols.symtab import SymbolTable
 from tests.support.compile import compile_c

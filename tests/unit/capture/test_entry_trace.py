@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from calltrace_collector.capture.entry_trace import EntryTrace, trace_entry
-from calltrace_collector.capture.instructions import Refusal
+from calltrace_collector.capture.machine.instructions import Refusal
+from calltrace_collector.capture.trace.entry_trace import EntryTrace, trace_entry
 from tests.support.assembled_code import AssembledCode
 from tests.support.expressions import Evaluator
 

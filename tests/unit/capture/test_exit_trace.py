@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from calltrace_collector.capture.exit_trace import ExitTrace, trace_exit
-from calltrace_collector.capture.instructions import Refusal
+from calltrace_collector.capture.machine.instructions import Refusal
+from calltrace_collector.capture.trace.exit_trace import ExitTrace, trace_exit
 from tests.support.assembled_code import AssembledCode
 from tests.support.expressions import Evaluator
 

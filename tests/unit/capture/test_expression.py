@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calltrace_collector.capture import expression as ex
-from calltrace_collector.capture.expression import Expression, Value
+from calltrace_collector.capture.machine import expression as ex
+from calltrace_collector.capture.machine.expression import Expression, Value
 from tests.support.expressions import Evaluator
 
 ATOMS: dict[Expression, int] = {

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from calltrace_collector.capture.instructions import CHUNK_BYTES, Flow, steps
+from calltrace_collector.capture.machine.instructions import CHUNK_BYTES, Flow, steps
 from tests.support.assembled_code import AssembledCode
 
 

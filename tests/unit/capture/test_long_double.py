@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from calltrace_collector.capture.long_double import extended
+from calltrace_collector.capture.trace.long_double import extended
 
 NUMBERS = [0.0, -0.0, 1.0, -2.5, 0.1, 1e300, 5e-324, 2.2250738585072014e-308, 1e-310, math.inf, -math.inf]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from iced_x86 import ConditionCode
 
-from calltrace_collector.capture.expression import Expression, Value
-from calltrace_collector.capture.instructions import Flow, steps
-from calltrace_collector.capture.machine_flags import condition
-from calltrace_collector.capture.state import State
+from calltrace_collector.capture.machine.expression import Expression, Value
+from calltrace_collector.capture.machine.flags import condition
+from calltrace_collector.capture.machine.instructions import Flow, steps
+from calltrace_collector.capture.machine.state import State
 from tests.support.expressions import Evaluator
 from tests.support.native_code import MEMORY_BYTES, NativeCode, Registers
 from tests.unit.capture.instruction_list import listed

@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calltrace_collector.capture import expression as ex
-from calltrace_collector.capture.expression import Expression
-from calltrace_collector.capture.memory import Memory, stack_range
+from calltrace_collector.capture.machine import expression as ex
+from calltrace_collector.capture.machine.expression import Expression
+from calltrace_collector.capture.machine.memory import Memory, stack_range
 from tests.support.expressions import Evaluator
 
 FRAME: Expression = ("reg", 7)

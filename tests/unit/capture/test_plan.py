@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from calltrace_collector.capture.hook_sites import hook_sites
-from calltrace_collector.capture.plan import make_plan
-from calltrace_collector.capture.pool import make_plan_by_all
+from calltrace_collector.capture.plan.hook_sites import hook_sites
+from calltrace_collector.capture.plan.make import make_plan
+from calltrace_collector.capture.plan.pool import make_plan_by_all
 from calltrace_collector.errors import SymbolError
 from calltrace_collector.model.capture import HookPlan, How, Layout, Plan, TypeKind
 from calltrace_collector.symbols.elf import ElfFile

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from calltrace_collector.capture import expression as ex
-from calltrace_collector.capture import program
-from calltrace_collector.capture.expression import BINARY, Expression
-from calltrace_collector.capture.program import Instruction, ItemKind
+from calltrace_collector.capture.machine import expression as ex
+from calltrace_collector.capture.machine.expression import BINARY, Expression
+from calltrace_collector.capture.plan import program
+from calltrace_collector.capture.plan.program import Instruction, ItemKind
 from tests.support.capture_twin import MASK, Scene, run
 from tests.support.compile import ROOT
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from calltrace_collector.capture import expression as ex
-from calltrace_collector.capture.expression import Value
-from calltrace_collector.capture.state import State
+from calltrace_collector.capture.machine import expression as ex
+from calltrace_collector.capture.machine.expression import Value
+from calltrace_collector.capture.machine.state import State
 from tests.support.assembled_code import AssembledCode
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from calltrace_collector.capture.code import FileCode
-from calltrace_collector.capture.entry_trace import EntryTrace, trace_entry
-from calltrace_collector.capture.exit_trace import ExitTrace, trace_exit
-from calltrace_collector.capture.expression import Expression
+from calltrace_collector.capture.machine.expression import Expression
+from calltrace_collector.capture.plan.code import FileCode
+from calltrace_collector.capture.trace.entry_trace import EntryTrace, trace_entry
+from calltrace_collector.capture.trace.exit_trace import ExitTrace, trace_exit
 from calltrace_collector.symbols.elf import ElfFile
 from tests.support import random_functions
 from tests.support.expressions import Evaluator

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calltrace_collector.capture.values import arguments_text, decode
+from calltrace_collector.capture.values.decode import arguments_text, decode
 from calltrace_collector.model.capture import Enumerator, Field, How, Item, Layout, Type, TypeKind
 
 INT = Type(TypeKind.INTEGER, "int", 4, signed=True)

@@ -26,14 +26,14 @@ def progress(_done: int, _total: int) -> None:
 def test_a_file_with_hooks_is_planned(tmp_path: Path) -> None:
     program = compiled(tmp_path, "-g", "-finstrument-functions")
     plan = Plan(problems=("a plan",))
-    with patch("calltrace_collector.capture.cache.plan_for", return_value=plan) as plan_for:
+    with patch("calltrace_collector.capture.plan.cache.plan_for", return_value=plan) as plan_for:
         assert make_plan(program, b"id", progress) is plan
     plan_for.assert_called_once_with(program, b"id", progress)
 
 
 @pytest.mark.parametrize("flags", [[], ["-static"]])
 def test_a_file_without_hooks_has_an_empty_plan(tmp_path: Path, flags: list[str]) -> None:
-    with patch("calltrace_collector.capture.cache.plan_for") as plan_for:
+    with patch("calltrace_collector.capture.plan.cache.plan_for") as plan_for:
         assert make_plan(compiled(tmp_path, *flags), b"", progress) == Plan()
         assert make_plan("[vdso]", b"", progress) == Plan()
     plan_for.assert_not_called()

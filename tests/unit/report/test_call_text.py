@@ -2,7 +2,7 @@
 
 import pytest
 
-from calltrace_collector.capture.values_content import Address, Characters, Members, Missing
+from calltrace_collector.capture.values.content import Address, Characters, Members, Missing
 from calltrace_collector.query.captured import Value
 from calltrace_collector.report.call_text import call_text, returned_text
 

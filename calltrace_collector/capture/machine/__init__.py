@@ -1,0 +1,1 @@
+"""The processor, symbolically: what instructions do to registers and memory."""

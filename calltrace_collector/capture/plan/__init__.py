@@ -1,0 +1,1 @@
+"""Capture plans: hooks, programs, and what is kept of them."""

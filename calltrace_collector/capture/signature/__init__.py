@@ -1,0 +1,1 @@
+"""What debug information says of functions: parameters, types, where they are."""

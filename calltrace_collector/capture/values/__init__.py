@@ -1,0 +1,1 @@
+"""Captured bytes become values."""
