@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iced_x86 import Instruction, Mnemonic
+from iced_x86 import Instruction, Mnemonic, OpKind
 
 from calltrace_collector.capture.machine import expression as ex
 from calltrace_collector.capture.machine.expression import Value
@@ -46,6 +46,19 @@ def _subtract(instruction: Instruction) -> Effect:
         left, right = (ex.ZERO, ex.ZERO) if nothing else (a(state), b(state))
         state.flags = ("sub", left, right, size)
         write(state, ex.subtract(left, right))
+
+    return effect
+
+
+def _and(instruction: Instruction) -> Effect:
+    size = operand_size(instruction, 0)
+    if size != 1 or instruction.op1_kind != OpKind.IMMEDIATE8 or instruction.immediate8 != 0xFF:
+        return _logic("&")(instruction)
+    read = reader(instruction, 0)
+
+    def effect(state: State) -> None:
+        # gcc does so to the second byte of a register, of which it keeps all.
+        state.flags = ("logic", read(state), None, size)
 
     return effect
 
@@ -246,7 +259,7 @@ def _and_not(instruction: Instruction) -> Effect:
 BUILDERS: dict[int, Builder] = {
     Mnemonic.ADD: _add,
     Mnemonic.SUB: _subtract,
-    Mnemonic.AND: _logic("&"),
+    Mnemonic.AND: _and,
     Mnemonic.OR: _logic("|"),
     Mnemonic.XOR: _logic("^"),
     Mnemonic.ADC: _with_carry("+"),
