@@ -169,7 +169,7 @@ def test_a_collector_that_goes_is_not_waited_for(collector: Collector, program: 
         assert (process.returncode, errors) == (0, "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
 def test_signals_are_not_held_back_meanwhile(
     collector: Collector, program: Path, number: signal.Signals
 ) -> None:
