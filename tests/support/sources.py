@@ -28,7 +28,7 @@ def source_distribution(name: str, version: str) -> Path:
 
 def _download(name: str, version: str, unpacked: Path) -> None:
     with tempfile.TemporaryDirectory(dir=KEPT) as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"--no-binary={name}"]
         done = subprocess.run(
             [*command, "--dest", folder, f"{name}=={version}"], capture_output=True, text=True, check=False
         )
