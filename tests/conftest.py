@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin looks at them
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where tests are shared between processes, those outside of unit/ stay in order, in one of them.
 
     They start collectors and programs that have more to do than one processor can.
     """
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
     unit = config.rootpath / "tests" / "unit"
     for item in items:
         group = str(item.path) if item.path.is_relative_to(unit) else "in order"
