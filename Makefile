@@ -62,7 +62,7 @@ bench: build ## Measure: cost of a call, events a second, bytes a call, memory
 
 test: build lint ## Check everything: lint, C test programs, pytest
 	$(BIN)/ctest --test-dir build/dev --output-on-failure --no-tests=ignore
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(PYTEST_OPTIONS)
 
 lint: build ## Check style and types
 	$(BIN)/ruff check $(PYTHON_FILES)

@@ -5,18 +5,6 @@ from pathlib import Path
 import pytest
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin looks at them
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where tests are shared between processes, those outside of unit/ stay in order, in one of them.
-
-    They start collectors and programs that have more to do than one processor can.
-    """
-    unit = config.rootpath / "tests" / "unit"
-    for item in items:
-        group = str(item.path) if item.path.is_relative_to(unit) else "in order"
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(autouse=True)
 def private_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the user's collector or database, and none leaves one behind."""
