@@ -8,20 +8,18 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from calltrace_collector.model.capture import Plan
 from tests.capture.builds import Build, ReferenceBuild, SharedObjects, traced_program
-from tests.capture.probe import Probe, shown_of
 from tests.capture.programs import write_program
 from tests.capture.scoreboard import Scoreboard, Shown
-from tests.capture.truth import Call, read_truth
+from tests.capture.truth import read_truth
 from tests.support.collector import Collector
 
-__all__ = ["COMPILERS", "LEVELS", "OPTIONS", "Oracle", "by_collector", "by_probe", "with_options"]
+__all__ = ["COMPILERS", "LEVELS", "OPTIONS", "Oracle", "by_collector", "with_options"]
 
 COMPILERS = ("gcc", "clang")
 LEVELS = ("-O0", "-O1", "-O2", "-O3")
-Tracer = Callable[[Path, list[Call]], tuple[list[Shown], str]]
-"""Gives what is shown of a program's calls, and what the program printed; takes the true calls."""
+Tracer = Callable[[Path], tuple[list[Shown], str]]
+"""Gives what is shown of a program's calls, and what the program printed."""
 
 WAIT_S = "100"
 """How long a program may wait for the plans of its functions."""
@@ -82,7 +80,7 @@ class Oracle:
             shared = {build.compiler: SharedObjects(program, folder, build.compiler) for build in builds}
 
             def trace(build: Build) -> tuple[list[Shown], str]:
-                return self._trace(traced_program(program, folder, build, shared[build.compiler]), truth)
+                return self._trace(traced_program(program, folder, build, shared[build.compiler]))
 
             with ThreadPoolExecutor(2) as pool:
                 traces = pool.map(trace, builds)
@@ -94,24 +92,12 @@ class Oracle:
 def by_collector(collector: Collector) -> Tracer:
     """Traces the way a user does."""
 
-    def trace(program: Path, _truth: list[Call]) -> tuple[list[Shown], str]:
+    def trace(program: Path) -> tuple[list[Shown], str]:
         pid, output = collector.run(program, CALLTRACE_CAPTURE_ARGS="1", CALLTRACE_CAPTURE_WAIT=WAIT_S)
         shown = [
             Shown(call["function"], call["arguments"], call["return_value"]) for call in collector.calls(pid)
         ]
         return shown, output
-
-    return trace
-
-
-def by_probe(probe: Probe, make_plan: Callable[[Path], Plan]) -> Tracer:
-    """Traces with the interpreter alone."""
-
-    def trace(program: Path, truth: list[Call]) -> tuple[list[Shown], str]:
-        plan = make_plan(program)
-        events, output = probe.run(program, plan)
-        names = {address: name for name, address in objects_of(output).items()}
-        return shown_of(truth, events, plan, names.get), output
 
     return trace
 

@@ -13,7 +13,7 @@ from tests.capture.functions import Function
 from tests.capture.kinds import Kind
 from tests.capture.truth import UNWOUND, Call
 
-__all__ = ["ARGUMENT", "RESULT", "Scoreboard", "Shown", "path_of"]
+__all__ = ["ARGUMENT", "RESULT", "Scoreboard", "Shown"]
 
 ARGUMENT, RESULT = "arguments", "returns"
 RIGHT, UNAVAILABLE, WRONG = "right", "unavailable", "wrong"
@@ -70,7 +70,7 @@ class Scoreboard:
             shown: the same calls as they are shown, among others, in the same order.
             objects: addresses of the program's global objects and functions.
         """
-        named = [(path_of(call.function), call) for call in shown]
+        named = [(_path_of(call.function), call) for call in shown]
         named = [(path, call) for path, call in named if path in functions]
         order = [path for path, _ in named]
         if order != [call.function for call in truth]:
@@ -183,7 +183,7 @@ class Scoreboard:
 _THIS = Kind("this", "this", "pointer", "", ())
 
 
-def path_of(function: str) -> str:
+def _path_of(function: str) -> str:
     """The name without parameters and what a clone adds: "ns::fn3"; "" for a lambda in a function."""
     return "" if ")::" in function else re.sub(r"[\[(<. ].*", "", function)
 

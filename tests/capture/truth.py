@@ -21,13 +21,11 @@ class Call:
         function: its path.
         arguments: values by name, as truth.h writes them.
         result: the same of the return value; None for void, UNWOUND where there is none.
-        depth: how many of the program's calls were open.
     """
 
     function: str
     arguments: dict[str, Any]
     result: Any = field(default=None)
-    depth: int = 0
 
 
 def read_truth(log: Path) -> list[Call]:
@@ -37,7 +35,7 @@ def read_truth(log: Path) -> list[Call]:
     for line in log.read_text().splitlines():
         event = json.loads(line)
         if "enter" in event:
-            calls.append(Call(event["enter"], event["values"], depth=len(stack)))
+            calls.append(Call(event["enter"], event["values"]))
             stack.append(calls[-1])
             continue
         call = stack.pop()

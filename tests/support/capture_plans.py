@@ -1,11 +1,10 @@
-"""Capture plans, looked at: as text, as counts, and as tests/fixtures/capture_probe.c reads them.
+"""Capture plans, looked at: as text and as counts.
 
 To see why something is not available: `python -m tests.support.capture_plans PROGRAM [FUNCTION]`.
 """
 
 from __future__ import annotations
 
-import struct
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -14,17 +13,7 @@ from calltrace_collector.capture.plan.cache import plan_for
 from calltrace_collector.model.capture import HookPlan, How, Item, Plan
 from tests.support.capture_twin import disassembled
 
-__all__ = ["probe_plan", "show", "statistics"]
-
-
-def probe_plan(plan: Plan) -> bytes:
-    """Returns the plan as the probe reads it."""
-    hooks = b"".join(
-        struct.pack("<QQII", hook.return_offset, hook.function_offset, hook.layout, len(hook.program))
-        + hook.program
-        for hook in plan.hooks
-    )
-    return struct.pack("<I", len(plan.hooks)) + hooks
+__all__ = ["show", "statistics"]
 
 
 def show(plan: Plan, function: str = "") -> str:
