@@ -93,7 +93,6 @@ class Kind:
         element: of an array, the kind of its elements.
         is_return: functions may return it.
         plain: may be a struct's member.
-        only_cxx: C has no such type.
     """
 
     label: str
@@ -110,7 +109,6 @@ class Kind:
     element: Kind | None = None
     is_return: bool = True
     plain: bool = True
-    only_cxx: bool = False
 
     def declare(self, name: str) -> str:
         """The declaration of a variable; a spelling with (*) has the name in it."""
@@ -202,7 +200,6 @@ def _enums(*, cxx: bool) -> list[Kind]:
             made_of=(f"({{n}} > {{m}} ? {scope}{first} : {scope}{second})",)
             + ((f"(({prefix}{name})({{n}} & 7))",) if shape == FLAGS else ()),
             enumerators=tuple(names),
-            only_cxx=bool(scope),
         )
 
     kinds = [
@@ -314,7 +311,6 @@ def text_kinds(*, cxx: bool) -> list[Kind]:
             change=change,
             is_return="view &" not in spelling,
             plain=not is_reference,
-            only_cxx=True,
         )
         for spelling, is_reference, made_of, change in (
             (
@@ -346,6 +342,5 @@ def text_kinds(*, cxx: bool) -> list[Kind]:
         numbers=("(long){0}.size()",),
         is_return=False,
         plain=False,
-        only_cxx=True,
     )
     return [*pointers, *strings, view]

@@ -171,6 +171,11 @@ def _calls(random: Random, function: Function, times: int) -> list[str]:
     return lines
 
 
+def _fuel(*, cxx: bool) -> str:
+    """The declaration of what truth.c defines."""
+    return 'extern "C" { extern int fuel_left; }\n' if cxx else "extern int fuel_left;\n"
+
+
 def _driver(random: Random, records: list[Record], functions: list[Function], *, cxx: bool) -> str:
     parts = ['#include "program.h"\n', *(record.definition for record in records)]
     parts.append(
@@ -181,23 +186,18 @@ def _driver(random: Random, records: list[Record], functions: list[Function], *,
         "int callback_1(int number, double real) { return number - (int)real; }\n"
         "void callback_2(void) { }\n"
     )
-    objects = [("o_int", "o_int"), ("o_double", "o_double"), ("o_long", "o_long"), ("o_text", "o_text")]
-    objects += [(f"o_{record.kind.spelling.split()[-1]}",) * 2 for record in records]
+    objects = ["o_int", "o_double", "o_long", "o_text"]
+    objects += [f"o_{record.kind.spelling.split()[-1]}" for record in records]
     if cxx:
         parts += [f"std::string text_{number}({text});\n" for number, text in enumerate(TEXTS)]
         parts.append(f'std::string text_{len(TEXTS)}("with a \\0 in it", 13);\n')
         parts.append('std::string_view view_0("a view"), view_1;\nWidget::~Widget() { }\n')
         parts.append("Widget object_0, object_1;\n")
-        objects += [("object_0", "object_0"), ("object_1", "object_1")]
-    linkage = 'extern "C" ' if cxx else "extern "
-    parts.append(
-        f"{linkage}int fuel_left;\n".replace('extern "C" int', 'extern "C" { extern int').replace(
-            "fuel_left;\n", "fuel_left; }\n" if cxx else "fuel_left;\n"
-        )
-    )
+        objects += ["object_0", "object_1"]
+    parts.append(_fuel(cxx=cxx))
     parts += [f"void from_outside_{function.name}(void);\n" for function in functions if function.is_static]
     parts.append("int main(void)\n{\n")
-    parts += [f'    truth_object("{name}", &{value}, sizeof {value});\n' for name, value in objects]
+    parts += [f'    truth_object("{name}", &{name}, sizeof {name});\n' for name in objects]
     parts += [
         f'    truth_object("callback_{number}", (const void *)callback_{number}, 1);\n' for number in range(3)
     ]
@@ -233,12 +233,11 @@ def write_program(folder: Path, seed: int, count: int, *, cxx: bool, is_plain: b
     functions = _choose_functions(random, kinds, count, cxx=cxx, is_plain=is_plain)
     suffix = ".cpp" if cxx else ".c"
     (folder / "program.h").write_text(_header(kinds, records, functions, cxx=cxx))
-    fuel = 'extern "C" { extern int fuel_left; }\n' if cxx else "extern int fuel_left;\n"
     units = []
     for number in range(UNITS):
         unit = folder / f"unit_{number}{suffix}"
         own = [function for function in functions if function.unit == number]
-        unit.write_text(fuel + _unit(random, own, cxx=cxx, is_plain=is_plain))
+        unit.write_text(_fuel(cxx=cxx) + _unit(random, own, cxx=cxx, is_plain=is_plain))
         units.append(unit)
     driver = folder / f"driver{suffix}"
     driver.write_text(_driver(random, records, functions, cxx=cxx))

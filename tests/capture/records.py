@@ -221,7 +221,6 @@ def _class(number: int, label: str) -> Record:
         change=("{0}.low += 3;",),
         members=members,
         plain=False,
-        only_cxx=True,
     )
     own = "" if has_base else "int low; "
     base = f"struct Base{number} {{ int low; }};\n" if has_base else ""
@@ -288,7 +287,6 @@ def leading_kinds(plain: dict[str, Kind], records: list[Record], *, cxx: bool) -
             members=kind.members,
             enumerators=kind.enumerators,
             plain=False,
-            only_cxx=True,
         )
         for constant, kind, values in (
             ("", plain["int"], ("o_int[0]", "o_int[1]", "o_int[2]")),
