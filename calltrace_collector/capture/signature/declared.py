@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from calltrace_collector.symbols import ranges
 from calltrace_collector.symbols.forms import At, Form, Tag
-from calltrace_collector.symbols.functions import origin_positions
+from calltrace_collector.symbols.functions import origin_positions, origins
 from calltrace_collector.symbols.languages import C_LANGUAGES, CXX_LANGUAGES, is_c, language
 from calltrace_collector.symbols.unit import Entry, Unit, Value
 
@@ -172,14 +172,14 @@ def _entries(unit: Unit, position: int) -> Iterator[tuple[int, Entry]]:
 def _parameters(places: list[tuple[Unit, int]], own: Entry) -> Iterator[DeclaredParameter]:
     """Yields the parameters: those of the abstract instance, if there is one, with the locations of this."""
     unit, position = places[0]
-    concrete = [entry for _, entry in _entries(unit, position)]
+    concrete = list(_entries(unit, position))
     if len(concrete) > _MAX_PARAMETERS:
         raise ValueError(f"a function has more than {_MAX_PARAMETERS} parameters")
     if At.ABSTRACT_ORIGIN not in own or len(places) < 2:
-        yield from (_parameter(unit, entry, entry.get(At.LOCATION)) for entry in concrete)
+        yield from (_parameter(unit, at, entry.get(At.LOCATION)) for at, entry in concrete)
         return
     locations: dict[tuple[int, int], Entry] = {}
-    for entry in concrete:
+    for _, entry in concrete:
         origin = entry.get(At.ABSTRACT_ORIGIN)
         target = unit.target(origin) if origin else None
         if target is None:
@@ -197,23 +197,17 @@ def _parameters(places: list[tuple[Unit, int]], own: Entry) -> Iterator[Declared
             name == _CONSTRUCTED_BASE or (name == _VIRTUAL_TABLES and found is None)
         ):
             continue  # of constructors and destructors; gone, but for that of virtual bases
-        yield _parameter(owner, entry, found.get(At.LOCATION) if found else None)
+        yield _parameter(owner, at, found.get(At.LOCATION) if found else None)
 
 
-def _parameter(unit: Unit, entry: Entry, location: Value | None) -> DeclaredParameter:
-    name, artificial, type_unit, typed = "", False, unit, Entry()
-    owner: Unit | None = unit
-    while owner is not None:
+def _parameter(unit: Unit, position: int, location: Value | None) -> DeclaredParameter:
+    name, artificial = "", False
+    for owner, entry in origins(unit, position):
         name = name or owner.text(entry.get(At.NAME)) or ""
         artificial = artificial or At.ARTIFICIAL in entry
-        if not typed and At.TYPE in entry:
-            type_unit, typed = owner, {At.TYPE: entry[At.TYPE]}
-        origin = entry.get(At.ABSTRACT_ORIGIN)
-        target = owner.target(origin) if origin and not typed else None
-        owner = None
-        if target is not None:
-            owner, entry = target[0], target[0].entry(target[1])
-    return DeclaredParameter(name, type_unit, typed, artificial, location)
+        if At.TYPE in entry:
+            return DeclaredParameter(name, owner, {At.TYPE: entry[At.TYPE]}, artificial, location)
+    return DeclaredParameter(name, unit, {}, artificial, location)
 
 
 def _expected(places: list[tuple[Unit, int]], chain: list[tuple[Unit, Entry]]) -> int | None:
