@@ -117,11 +117,6 @@ static struct module *new_place(struct modules *m)
     return &m->list[m->count++];
 }
 
-static bool is_there(const struct module *module)
-{
-    return module->path[0] != '\0' && module->unloaded_ticks == 0;
-}
-
 /* The kernel's name of a file that is deleted, or replaced, while it is mapped. */
 static bool same_path(const struct module *module, const struct mapping *mapping)
 {
@@ -135,7 +130,7 @@ static struct module *known(struct modules *m, const struct mapping *mapping)
 {
     for (size_t i = 0; i < m->count; i++) {
         struct module *module = &m->list[i];
-        if (is_there(module) && module->start == mapping->start && module->inode == mapping->inode &&
+        if (module_is_there(module) && module->start == mapping->start && module->inode == mapping->inode &&
             same_path(module, mapping))
             return module;
     }
@@ -194,7 +189,7 @@ bool modules_scan(struct modules *m, uint64_t now_ticks)
     bool gone = false;
     for (size_t i = 0; i < m->count; i++) {
         struct module *module = &m->list[i];
-        if (!is_there(module) || module->seen)
+        if (!module_is_there(module) || module->seen)
             continue;
         module->unloaded_ticks = now_ticks;
         module->announce = module->held = true;
@@ -210,7 +205,8 @@ static void give_place(struct modules *m, struct module *gone)
     gone->held = false;
     for (size_t i = 0; i < m->count; i++) {
         struct module *module = &m->list[i];
-        if (is_there(module) && module->announce && module->start < gone->end && module->end > gone->start)
+        if (module_is_there(module) && module->announce && module->start < gone->end &&
+            module->end > gone->start)
             module->held = true;
     }
 }
@@ -248,7 +244,7 @@ bool modules_cover(struct modules *m, uint64_t address)
         return true;
     for (size_t i = 0; i < m->count; i++) {
         const struct module *module = &m->list[i];
-        bool there = is_there(module) || module->held;
+        bool there = module_is_there(module) || module->held;
         if (!there || address < module->start || address >= module->end)
             continue;
         m->covered_start = module->start;

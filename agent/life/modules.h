@@ -49,6 +49,12 @@ struct modules {
     uint64_t covered_end;
 };
 
+/* Whether the place in the list is taken, by a module that has not gone. */
+static inline bool module_is_there(const struct module *module)
+{
+    return module->path[0] != '\0' && module->unloaded_ticks == 0;
+}
+
 int modules_open(struct modules *modules);
 
 /* Looks what is mapped now; `now_ticks` is 0 the first time. Changed modules have `announce` set.

@@ -8,15 +8,10 @@
 #include "agent/record/layout.h"
 #include "agent/ship/plan_message.h"
 
-static bool is_there(const struct module *module)
-{
-    return module->path[0] != '\0' && module->unloaded_ticks == 0;
-}
-
 static struct module *find(struct modules *modules, uint32_t number)
 {
     for (size_t i = 0; i < modules->count; i++)
-        if (is_there(&modules->list[i]) && modules->list[i].number == number)
+        if (module_is_there(&modules->list[i]) && modules->list[i].number == number)
             return &modules->list[i];
     return NULL;
 }
@@ -94,7 +89,7 @@ int plans_take(struct plans *plans, const uint8_t *bytes, size_t size)
 bool plans_are_missing(const struct plans *plans)
 {
     for (size_t i = 0; i < plans->modules->count; i++)
-        if (is_there(&plans->modules->list[i]) && !plans->modules->list[i].settled)
+        if (module_is_there(&plans->modules->list[i]) && !plans->modules->list[i].settled)
             return true;
     return false;
 }
@@ -102,7 +97,7 @@ bool plans_are_missing(const struct plans *plans)
 void plans_settle(struct plans *plans, uint64_t address)
 {
     for (size_t i = 0; i < plans->modules->count; i++)
-        if (is_there(&plans->modules->list[i]))
+        if (module_is_there(&plans->modules->list[i]))
             settle_module(plans, &plans->modules->list[i]);
     uint64_t page = address & ~(uint64_t)(CALLTRACE_PAGE - 1);
     if (!capture_table_is_settled(address))
