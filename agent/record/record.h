@@ -33,8 +33,8 @@ static inline uint64_t record_void_word(uint64_t dropped, uint64_t words)
 /* The word before captured values. */
 static inline uint64_t record_values_word(uint64_t size, uint64_t words, uint64_t stack_pointer)
 {
-    uint64_t high = stack_pointer >> (RECORD_SP_UNIT_SHIFT + RECORD_SP_LOW_BITS);
-    return size | words << RECORD_VALUES_WORDS_SHIFT | high << RECORD_ADDRESS_BITS;
+    uint64_t low = size | words << RECORD_VALUES_WORDS_SHIFT;
+    return record_call_site_word((const void *)(uintptr_t)low, stack_pointer);
 }
 
 /* Whether a hook further out is running. A handler that runs hooks between the two readings moves both. */
