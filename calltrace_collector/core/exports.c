@@ -24,12 +24,8 @@ void exports_free(struct exports *exports)
     edge_finder_free(&exports->finder);
 }
 
-void exports_release(struct exports *exports, uint32_t keep)
+static void drop_spares(struct exports *exports, uint32_t keep)
 {
-    if (!keep) {
-        edge_finder_free(&exports->finder);
-        exports->spare_values = 0;
-    }
     while (exports->spare_count > keep) {
         struct exported *spare = exports->spare;
         exports->spare = spare->next;
@@ -38,16 +34,24 @@ void exports_release(struct exports *exports, uint32_t keep)
     }
 }
 
+void exports_release(struct exports *exports, uint32_t keep)
+{
+    if (!keep) {
+        edge_finder_free(&exports->finder);
+        exports->spare_values = 0;
+    }
+    drop_spares(exports, keep);
+}
+
 /* Lets go of spares that are too small. */
 static void make_larger(struct exports *exports, uint32_t functions, uint64_t values)
 {
     if (functions <= exports->spare_functions && values <= exports->spare_values)
         return;
-    uint64_t values_before = exports->spare_values;
-    exports_release(exports, 0);
+    drop_spares(exports, 0);
     exports->spare_functions = functions;
-    /* Not a little more each time. */
-    exports->spare_values = values <= values_before ? values_before : values + values / 2;
+    if (values > exports->spare_values)
+        exports->spare_values = values + values / 2; /* not a little more each time */
 }
 
 int exports_reserve(struct exports *exports, uint64_t chunks, uint32_t functions, uint64_t values)
