@@ -72,11 +72,22 @@ static bool await_plans(struct flusher *f, struct attach_request *request)
 /* Returns whether the thread has its answer. */
 static bool answer(struct flusher *f, struct attach_request *request)
 {
-    if (request->kind == REQUEST_RING)
+    bool answered = true;
+    switch (request->kind) {
+    case REQUEST_RING:
         roster_attach(&f->roster, request);
-    else if (request->kind == REQUEST_FOLLOW)
+        break;
+    case REQUEST_FOLLOW:
         follow(f);
-    else if (!(request->kind == REQUEST_PLANS ? await_plans(f, request) : look(f, request)))
+        break;
+    case REQUEST_PLANS:
+        answered = await_plans(f, request);
+        break;
+    case REQUEST_LOOK:
+    case REQUEST_LOOK_AGAIN:
+        answered = look(f, request);
+    }
+    if (!answered)
         return false;
     __atomic_store_n(&request->done, 1, __ATOMIC_RELEASE);
     futex_wake_all(&request->done);
