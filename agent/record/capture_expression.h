@@ -54,8 +54,6 @@ static FORCE_INLINE uint64_t load(struct run *r, uint64_t address, unsigned size
 static inline uint64_t binary(enum capture_op op, uint64_t a, uint64_t b)
 {
     switch (op) {
-    case OP_ADD:
-        return a + b;
     case OP_SUBTRACT:
         return a - b;
     case OP_MULTIPLY:
@@ -92,18 +90,11 @@ static inline uint64_t binary(enum capture_op op, uint64_t a, uint64_t b)
 /* The value that an operation pushes; the program goes on behind what it takes. */
 static inline uint64_t pushed(struct run *r, enum capture_op op)
 {
-    const struct capture_registers *registers = r->context->registers;
     const uint8_t *at = r->at;
     switch (op) {
-    case OP_REGISTER:
-        r->at += 1;
-        return registers->general[at[0]];
     case OP_XMM:
         r->at += 1;
-        return registers->xmm[at[0]];
-    case OP_CONST8:
-        r->at += 1;
-        return (uint64_t)(int8_t)at[0];
+        return r->context->registers->xmm[at[0]];
     case OP_CONST32:
         r->at += 4;
         return (uint64_t)(int32_t)get_u32(at);
@@ -116,15 +107,9 @@ static inline uint64_t pushed(struct run *r, enum capture_op op)
     }
 }
 
-static inline uint64_t unary(struct run *r, enum capture_op op, uint64_t a)
+static inline uint64_t unary(enum capture_op op, uint64_t a)
 {
     switch (op) {
-    case OP_LOAD:
-        return load(r, a, next(r));
-    case OP_ZERO:
-        return low_bytes(a, next(r));
-    case OP_SIGN:
-        return sign_extended(a, next(r));
     case OP_NOT:
         return ~a;
     case OP_NEGATE:
@@ -134,14 +119,15 @@ static inline uint64_t unary(struct run *r, enum capture_op op, uint64_t a)
     }
 }
 
-/* An operation on the numbers up to `top`; returns where the topmost is then. */
+/* An operation on the numbers up to `top`, but none of those that evaluate_all() does itself; returns where
+ * the topmost is then. */
 static uint64_t *operate(struct run *r, enum capture_op op, uint64_t *top)
 {
     unsigned size;
     if (op <= OP_IMAGE) {
         *++top = pushed(r, op);
     } else if (op <= OP_NEGATE || op >= OP_F_TO_D) {
-        *top = unary(r, op, *top);
+        *top = unary(op, *top);
     } else if (op == OP_SELECT) {
         top -= 2;
         *top = top[0] != 0 ? top[1] : top[2];
