@@ -52,7 +52,8 @@ struct agent {
     uint32_t flusher_sleeps; /* the flusher waits for flusher_calls to change */
     uint32_t closing;        /* libraries are being unloaded just now, by so many threads */
     uint32_t plans_crowded;  /* there is no place to note for what more code no plan is to be waited for */
-    uint32_t code_changes;   /* not 0: code may have been replaced since the flusher looked; no plan holds */
+    /* Not 0: code may have been replaced since the flusher looked; only the executable's plans hold. */
+    uint32_t code_changes;
     struct attach_request *requests; /* threads that want a ring, newest first */
     uint32_t finish;                 /* 1: the process exits, with exit_code */
     int exit_code;

@@ -1,5 +1,5 @@
 /*
- * The two hooks: reserve, fill, publish, nothing else.
+ * The two hooks without values: reserve, fill, publish, nothing else.
  *
  * No system call, no allocation, no floating point, no errno; only the slow path leaves this file. The
  * program calls hook_stubs.S, which goes on here while nothing is captured; else capture.c does for what has

@@ -150,7 +150,8 @@ struct ring_header {
  *   word 1   bits 0-46 the function's address, 47 whether values follow, 48-61 stack pointer bits 4-17, 62-63
  *            the kind
  *   word 2   (entry) bits 0-47 the call site's address, 48-63 stack pointer bits 18-33
- * The stack pointer is the hook's canonical frame address, which is a multiple of 16.
+ * The stack pointer is the hook's canonical frame address, which is a multiple of 16; that of an exit with
+ * values is the one that its program names, if it does (ITEM_FRAME).
  *
  * Where bit 47 of word 1 says so, captured values follow an entry or an exit: a word with their size in bytes
  * in bits 0-15, 4 to CAPTURE_BYTES, in bits 16-31 how many words follow it, and in bits 48-63 stack pointer

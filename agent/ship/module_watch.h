@@ -38,8 +38,8 @@ bool module_watch_announce(struct module_watch *watch);
  * went before are forgotten. */
 bool module_watch_scan(struct module_watch *watch, uint64_t now_ticks);
 
-/* Has hooks capture nothing until the next scan, as a library may have been unloaded that the last one saw.
- */
+/* Has hooks capture nothing but in the executable until the next scan, as a library may have been unloaded
+ * that the last one saw. */
 void module_watch_distrust(struct module_watch *watch);
 
 /* Looks for the modules of the encoder's new sites, where none is known: one may have been loaded. If not,
