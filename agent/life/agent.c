@@ -129,7 +129,6 @@ static void forget_parent(void)
     after_fork();
     capture_table_forget();
     capture_memory_forget();
-    capture_memory_forked();
     agent.plans_crowded = 0;
     agent.code_changes = 0;
     agent.flusher_ready = 0;

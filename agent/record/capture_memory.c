@@ -22,17 +22,23 @@ static bool is_within(uint64_t address, uint64_t begin, uint64_t end)
     return address - begin < end - begin;
 }
 
+/* How many bytes from the address on last as long as the process does; 0: none are known to. */
+static size_t lasting_bytes(uint64_t address)
+{
+    uint32_t count = __atomic_load_n(&memory.count, __ATOMIC_ACQUIRE);
+    for (uint32_t i = 0; i < count; i++)
+        if (is_within(address, memory.parts[i].begin, memory.parts[i].end))
+            return memory.parts[i].end - address;
+    return 0;
+}
+
 /* How many bytes from the address on can be read directly; 0: none are known. */
 static size_t direct_bytes(const struct capture_context *context, uint64_t address)
 {
     uint64_t frame = context->registers->general[CAPTURE_STACK_POINTER];
     if (frame < context->stack_end && is_within(address, frame, context->stack_end))
         return context->stack_end - address;
-    uint32_t count = __atomic_load_n(&memory.count, __ATOMIC_ACQUIRE);
-    for (uint32_t i = 0; i < count; i++)
-        if (is_within(address, memory.parts[i].begin, memory.parts[i].end))
-            return memory.parts[i].end - address;
-    return 0;
+    return lasting_bytes(address);
 }
 
 static UNCHECKED void copy(uint8_t *to, uint64_t address, size_t size)
@@ -138,19 +144,11 @@ void capture_memory_lasts(uint64_t begin, uint64_t end)
 
 bool capture_memory_is_lasting(uint64_t address)
 {
-    uint32_t count = __atomic_load_n(&memory.count, __ATOMIC_ACQUIRE);
-    for (uint32_t i = 0; i < count; i++)
-        if (is_within(address, memory.parts[i].begin, memory.parts[i].end))
-            return true;
-    return false;
+    return lasting_bytes(address) != 0;
 }
 
 void capture_memory_forget(void)
 {
     __atomic_store_n(&memory.count, 0, __ATOMIC_RELEASE);
-}
-
-void capture_memory_forked(void)
-{
     memory.pid = 0;
 }

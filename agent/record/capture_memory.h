@@ -1,8 +1,8 @@
 /*
  * Reading what the program's pointers lead to, wherever that is: never a fault.
  *
- *  - The thread's own stack, from the hook's frame up, and the files that the process was started with are
- *    read directly: they stay as long as the frame, or the process, does.
+ *  - The thread's own stack, from the hook's frame up, and what nobody writes to in the executable are read
+ *    directly: they stay as long as the frame, or the process, does.
  *  - All else is read by the kernel (process_vm_readv), which says when nothing is there.
  *
  * No call of libc's: the program may have a memcpy of its own, with hooks.
@@ -41,11 +41,8 @@ void capture_memory_lasts(uint64_t begin, uint64_t end);
 
 bool capture_memory_is_lasting(uint64_t address);
 
-/* Libraries may be unloaded from now on: no part is known to last. */
+/* In a forked child: this process is another than before, and no part of it is known to last yet. */
 void capture_memory_forget(void);
-
-/* In a forked child: this process is another than before. */
-void capture_memory_forked(void);
 
 /* Eight bytes that are known to be there. */
 static inline UNCHECKED uint64_t capture_read_word(uint64_t address)
