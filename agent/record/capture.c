@@ -8,9 +8,9 @@
 #include "agent/record/capture_table.h"
 #include "agent/record/clock.h"
 #include "agent/record/hooks.h"
+#include "agent/record/layout.h"
 #include "agent/record/record.h"
 
-#define PAGE 4096ull
 #define WORDS_OF(bytes) (((bytes) + sizeof(uint64_t) - 1) / sizeof(uint64_t))
 #define HOOKS_BEFORE_LOOKING 256u
 
@@ -55,7 +55,7 @@ static COLD uint64_t learn_stack(struct producer *p, uint64_t stack_pointer)
     if (stack_pointer >= p->stack_low && stack_pointer < base)
         return base;
     /* The hook's frame lies right below, so that page at least is there. */
-    return ((stack_pointer - 1) | (PAGE - 1)) + 1;
+    return ((stack_pointer - 1) | (CALLTRACE_PAGE - 1)) + 1;
 }
 
 static FORCE_INLINE uint64_t stack_end(struct producer *p, uint64_t stack_pointer)

@@ -3,8 +3,9 @@
 #include <sys/uio.h>
 
 #include "agent/life/sys.h"
+#include "agent/record/layout.h"
 
-#define PAGE 4096ull
+#define PAGE_START(address) ((address) & ~(uint64_t)(CALLTRACE_PAGE - 1))
 #define MOST_PARTS 256
 #define MOST_AT_ONCE (64ull << 20) /* of a stack, looked at in one go */
 #define PAGES_AT_ONCE 16
@@ -94,7 +95,7 @@ size_t capture_read_text(const struct capture_context *context, uint64_t address
         size_t part = direct_bytes(context, address + length);
         bool is_direct = part != 0;
         if (!is_direct)
-            part = PAGE - ((address + length) & (PAGE - 1));
+            part = CALLTRACE_PAGE - ((address + length) & (CALLTRACE_PAGE - 1));
         if (part > most - length)
             part = most - length;
         /* What was read by the kernel is looked at where it has been put. */
@@ -114,9 +115,9 @@ static bool is_mapped(uint64_t begin, uint64_t end)
 {
     char bytes[PAGES_AT_ONCE];
     struct iovec remote[PAGES_AT_ONCE];
-    for (uint64_t page = begin & ~(PAGE - 1); page < end;) {
+    for (uint64_t page = PAGE_START(begin); page < end;) {
         long count = 0;
-        for (; count < PAGES_AT_ONCE && page < end; page += PAGE)
+        for (; count < PAGES_AT_ONCE && page < end; page += CALLTRACE_PAGE)
             remote[count++] = (struct iovec){(void *)(uintptr_t)page, 1};
         struct iovec local = {bytes, (size_t)count};
         if (sys_call6(SYS_process_vm_readv, this_process(), (long)&local, 1, (long)remote, count, 0) != count)
@@ -129,7 +130,7 @@ uint64_t capture_stack_low(uint64_t stack_pointer, uint64_t low, uint64_t base)
 {
     if (stack_pointer >= low || stack_pointer >= base || low - stack_pointer > MOST_AT_ONCE)
         return low;
-    uint64_t page = stack_pointer & ~(PAGE - 1);
+    uint64_t page = PAGE_START(stack_pointer);
     return is_mapped(page, low) ? page : low;
 }
 
