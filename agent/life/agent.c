@@ -92,7 +92,6 @@ static bool start(void)
         text_add(&t, "; this program runs untraced");
         return false;
     }
-    capture_text_limit = agent.config.string_limit;
     clock_choose();
     if (sys_call3(SYS_getrandom, (long)agent.session_id, sizeof agent.session_id, 0) !=
         sizeof agent.session_id) {

@@ -15,7 +15,6 @@
 #define HOOKS_BEFORE_LOOKING 256u
 
 bool capture_is_on = true;
-uint32_t capture_text_limit = 64;
 
 _Static_assert(sizeof(struct capture_registers) == 256 && offsetof(struct capture_registers, xmm) == 128,
                "as hook_stubs.S makes it");
@@ -122,7 +121,7 @@ static void record(struct producer *p, const struct event *event, const struct c
     uint64_t *at = draft.at;
     uint64_t ticks = is_entry ? 0 : clock_ticks(); /* the call is over */
     const struct capture_context context = {registers, stack_end(p, event->stack_pointer),
-                                            capture_text_limit};
+                                            agent.config.string_limit};
     uint64_t frame = capture_frame(hook, &context);
     size_t size = capture_run(hook, &context, (uint8_t *)(at + header + RECORD_VALUES_WORDS));
     /* Taken for abandoned by another stack of this thread: nobody reads this any more. */

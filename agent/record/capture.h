@@ -14,9 +14,6 @@
  */
 extern bool capture_is_on __attribute__((visibility("hidden")));
 
-/* How many bytes of a string are captured at most. Set before any hook is added to the table. */
-extern uint32_t capture_text_limit __attribute__((visibility("hidden")));
-
 /* Called by a hook at an address of which it is not known what to capture there. Returns when that is settled
  * (capture_table_settle), or else will be asked again at the next call. Defined in life/thread.c. */
 void thread_await_plans(uint64_t address);

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "agent/life/agent.h"
 #include "agent/life/thread.h"
 #include "agent/record/capture.h"
 #include "agent/record/capture_table.h"
@@ -90,7 +91,7 @@ static void add_plan(const char *after, uint64_t function, uint32_t layout, cons
                                 .program = program->bytes,
                                 .size = (uint32_t)program->size,
                                 .layout = layout};
-    CHECK_EQUAL(capture_table_add(&hook, capture_text_limit), 0);
+    CHECK_EQUAL(capture_table_add(&hook, agent.config.string_limit), 0);
 }
 
 /* All registers, general ones and xmm, and a sum, which takes floating-point registers. */
@@ -144,7 +145,7 @@ struct ring_header *scene_open(const void *frame_of_main)
     ring = request.producer->ring;
     far_text = mmap(NULL, CALLTRACE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memcpy(far_text, "far", 4);
-    capture_text_limit = 1024;
+    agent.config.string_limit = 1024;
     add_plans();
     return ring;
 }
