@@ -64,7 +64,7 @@ def _parse_rnglist(unit: Unit, data: bytes, position: int) -> tuple[Ranges, int]
     base = base_address(unit)
     while kind := data[position]:
         position += 1
-        if kind in (1, 2, 3):  # DW_RLEbase_addressx, startx_endx, startx_length
+        if kind in (1, 2, 3):  # DW_RLE_base_addressx, startx_endx, startx_length
             index, position = unsigned(data, position)
             start = unit.indexed_address(index)
             if kind == 1:
@@ -76,7 +76,7 @@ def _parse_rnglist(unit: Unit, data: bytes, position: int) -> tuple[Ranges, int]
             start, position = unsigned(data, position)
             end, position = unsigned(data, position)
             ranges.append((base + start, base + end))
-        elif kind in (5, 6, 7):  # DW_RLEbase_address, start_end, start_length
+        elif kind in (5, 6, 7):  # DW_RLE_base_address, start_end, start_length
             start = int.from_bytes(data[position : position + 8], "little")
             position += 8
             if kind == 5:

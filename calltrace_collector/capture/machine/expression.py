@@ -1,4 +1,4 @@
-"""Expressions over what a hook can see: registers, memory, constants; made and folded here only.
+"""Expressions over what a hook can see: registers, memory, constants; folded as they are made of others.
 
 An expression is a tuple: the name of what it is, then what that takes. It stands for a 64-bit number:
 

@@ -11,7 +11,7 @@ from calltrace_collector.capture.machine.memory import Memory
 IMAGE: Expression = ("image", 0)
 
 Flags = tuple[str, Value, Value, int]
-"""What set the flags last: how, its operands (see machine_flags), their size in bytes."""
+"""What set the flags last: how, its operands (see flags.py), their size in bytes."""
 
 X87 = tuple[str, Value | bytes, int]
 """What an x87 register holds: ("address", address, size) as loaded from there, or ("constant", bytes, 10)."""
