@@ -122,8 +122,8 @@ static void record(struct producer *p, const struct event *event, const struct c
     uint64_t ticks = is_entry ? 0 : clock_ticks(); /* the call is over */
     const struct capture_context context = {registers, stack_end(p, event->stack_pointer),
                                             agent.config.string_limit};
-    uint64_t frame = capture_frame(hook, &context);
-    size_t size = capture_run(hook, &context, (uint8_t *)(at + header + RECORD_VALUES_WORDS));
+    uint64_t frame;
+    size_t size = capture_run(hook, &context, (uint8_t *)(at + header + RECORD_VALUES_WORDS), &frame);
     /* Taken for abandoned by another stack of this thread: nobody reads this any more. */
     if (UNLIKELY(__atomic_load_n(&p->published, __ATOMIC_RELAXED) > draft.position))
         return;

@@ -108,32 +108,21 @@ static void leave_text(struct run *r, bool has_length)
     r->out += sizeof(uint16_t) + got;
 }
 
-static FORCE_INLINE struct run begin(const struct capture_hook *hook, const struct capture_context *context)
+size_t capture_run(const struct capture_hook *hook, const struct capture_context *context, uint8_t *out,
+                   uint64_t *frame)
 {
     uint64_t stack_pointer = context->registers->general[CAPTURE_STACK_POINTER];
-    return (struct run){
+    struct run r = {
         .at = hook->program,
+        .out = out + sizeof hook->layout,
+        .end = out + CAPTURE_BYTES - hook->items,
         .hook = hook,
         .context = context,
         .stack_pointer = stack_pointer,
         .stack_bytes = context->stack_end > stack_pointer ? context->stack_end - stack_pointer : 0,
     };
-}
-
-uint64_t capture_frame(const struct capture_hook *hook, const struct capture_context *context)
-{
-    struct run r = begin(hook, context);
-    if (hook->items == 0 || next(&r) != ITEM_FRAME)
-        return r.stack_pointer;
-    uint64_t frame = evaluate(&r);
-    return r.unreadable ? r.stack_pointer : frame;
-}
-
-size_t capture_run(const struct capture_hook *hook, const struct capture_context *context, uint8_t *out)
-{
-    struct run r = begin(hook, context);
-    r.out = out + sizeof hook->layout;
-    r.end = out + CAPTURE_BYTES - hook->items;
+    uint64_t value;
+    *frame = stack_pointer;
     put_u32(out, hook->layout);
     for (unsigned i = 0; i < hook->items; i++) {
         r.unreadable = false;
@@ -148,7 +137,9 @@ size_t capture_run(const struct capture_hook *hook, const struct capture_context
             leave_text(&r, false);
             break;
         case ITEM_FRAME:
-            evaluate(&r); /* see capture_frame() */
+            value = evaluate(&r);
+            if (!r.unreadable)
+                *frame = value;
             break;
         default:
             leave_text(&r, true);

@@ -44,11 +44,10 @@ struct capture_context {
     uint32_t text_limit;
 };
 
-/* Returns the stack pointer that names the call: the hook's own, or what an ITEM_FRAME says. */
-uint64_t capture_frame(const struct capture_hook *hook, const struct capture_context *context);
-
 /* Runs a program that has been checked for the context's text_limit or more; writes the layout's number and
- * what the program leaves to `out`, which has hook->room bytes. Returns how many bytes that is. */
-size_t capture_run(const struct capture_hook *hook, const struct capture_context *context, uint8_t *out);
+ * what the program leaves to `out`, which has hook->room bytes, and to `frame` the stack pointer that names
+ * the call: the hook's own, or what an ITEM_FRAME says. Returns how many bytes are at `out`. */
+size_t capture_run(const struct capture_hook *hook, const struct capture_context *context, uint8_t *out,
+                   uint64_t *frame);
 
 #endif

@@ -29,7 +29,7 @@ struct trial trial_run(const struct words *program, uint64_t stack_end)
     CHECK_EQUAL(capture_check(&hook, TRIAL_LIMIT), 0);
     CHECK(hook.room <= sizeof result.bytes);
     memset(result.bytes, 0xa5, sizeof result.bytes);
-    result.size = capture_run(&hook, &context, result.bytes);
+    result.size = capture_run(&hook, &context, result.bytes, &result.frame);
     CHECK(result.size <= CAPTURE_BYTES && result.size <= hook.room);
     for (size_t i = hook.room; i < sizeof result.bytes; i++)
         CHECK_EQUAL(result.bytes[i], 0xa5);

@@ -16,6 +16,7 @@
 struct trial {
     uint8_t bytes[CAPTURE_BYTES + 64];
     size_t size;
+    uint64_t frame;
 };
 
 /* The registers that programs are run with; all 0 at first. */

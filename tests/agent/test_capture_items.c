@@ -29,14 +29,11 @@ static void check_text(const void *at, enum capture_status status, size_t length
 /* What names the call: the hook's own stack pointer, or what a program says, if it can be read. */
 static void check_frames(void)
 {
-    const struct capture_context context = {&trial_registers, 0, TRIAL_LIMIT};
     uint64_t place = 0x7ffe0040;
     struct words w = {.size = 0};
     trial_registers.general[CAPTURE_STACK_POINTER] = 0x7ffe0000;
     put_register_item(&w, OP_REGISTER, 0, 8);
-    struct capture_hook hook = {.program = w.bytes, .size = (uint32_t)w.size};
-    CHECK_EQUAL(capture_check(&hook, TRIAL_LIMIT), 0);
-    CHECK_EQUAL(capture_frame(&hook, &context), 0x7ffe0000);
+    CHECK_EQUAL(trial_run(&w, 0).frame, 0x7ffe0000);
 
     for (int is_readable = 0; is_readable < 2; is_readable++) {
         w.size = 0;
@@ -44,10 +41,9 @@ static void check_frames(void)
         put_constant(&w, is_readable ? (uint64_t)(uintptr_t)&place : 8);
         put(&w, OP_LOAD | 8 << 8 | OP_END << 16, 3);
         put_register_item(&w, OP_REGISTER, 0, 8);
-        hook.size = (uint32_t)w.size;
-        CHECK_EQUAL(capture_check(&hook, TRIAL_LIMIT), 0);
-        CHECK_EQUAL(capture_frame(&hook, &context), is_readable ? place : 0x7ffe0000);
-        CHECK_EQUAL(trial_run(&w, 0).size, 4 + 1 + 8); /* it leaves nothing itself */
+        struct trial result = trial_run(&w, 0);
+        CHECK_EQUAL(result.frame, is_readable ? place : 0x7ffe0000);
+        CHECK_EQUAL(result.size, 4 + 1 + 8); /* it leaves nothing itself */
     }
     trial_registers.general[CAPTURE_STACK_POINTER] = 0;
 }
