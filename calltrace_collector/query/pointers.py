@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from calltrace_collector.errors import SymbolError
 from calltrace_collector.model.process import ModuleInfo
 from calltrace_collector.query.names import Names
 from calltrace_collector.store.reader import Reader
-from calltrace_collector.symbols.resolver import Resolver
+
+if TYPE_CHECKING:
+    from calltrace_collector.symbols.resolver import Resolver
 
 __all__ = ["FunctionPointers"]
 
@@ -28,7 +31,6 @@ class FunctionPointers:
         self._reader = reader
         self._process = process
         self._names = names
-        self._resolver = Resolver()
         self._found: dict[int, str | None] = {}
 
     def name(self, address: int) -> str | None:
@@ -52,6 +54,12 @@ class FunctionPointers:
     @cached_property
     def _modules(self) -> tuple[ModuleInfo, ...]:
         return self._reader.modules(self._process)
+
+    @cached_property
+    def _resolver(self) -> Resolver:
+        from calltrace_collector.symbols.resolver import Resolver  # noqa: PLC0415 takes long, seldom needed
+
+        return Resolver()
 
     def _from_file(self, address: int) -> str | None:
         covering = [module for module in self._modules if _covers(module, address)]

@@ -34,12 +34,16 @@ class Recording:
         self.process = process
         self.threads: list[ThreadRecord] = reader.threads(process.id)
         self.names = Names(reader, process.id)
-        self.captured = Captured(reader, process.id, self.names)
         self.clock = reader.clock(process.id)
         self.readings = reader.clock_readings(process.id)
         self.statuses = list(CallStatus)
         if process.state == ProcessState.CRASHED:
             self.statuses[OPEN] = CallStatus.CRASHED
+
+    @cached_property
+    def captured(self) -> Captured:
+        """How to read the values that were captured of the calls. Raises StoreError."""
+        return Captured(self.reader, self.process.id, self.names)
 
     def threads_of(self, tid: int | None) -> list[ThreadRecord]:
         """Returns the threads with a thread id, which the kernel may have used again; None: all threads.
