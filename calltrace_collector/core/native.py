@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy.typing as npt
+
 from calltrace_collector.errors import BuildError, ProtocolError
 
 try:
@@ -11,7 +13,7 @@ try:
 except ImportError as error:
     raise BuildError(f"The compiled core cannot be loaded ({error}); install the package again.") from error
 
-__all__ = ["Bytes", "check", "ffi", "lib"]
+__all__ = ["Bytes", "check", "ffi", "lib", "pointer"]
 
 Bytes = bytes | bytearray | memoryview
 """What the core reads without copying it."""
@@ -34,3 +36,8 @@ def check(result: Any, what: str) -> int:
     if code == lib.CT_ENOMEM:
         raise MemoryError(what)
     raise ProtocolError(f"{what}: {ffi.string(lib.ct_error_text(code)).decode()}")
+
+
+def pointer(kind: str, array: npt.NDArray[Any]) -> Any:
+    """Returns a pointer of that type to an array's elements, valid for as long as the array is."""
+    return ffi.cast(kind, ffi.from_buffer(array))

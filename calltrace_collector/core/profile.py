@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from calltrace_collector.core.native import Bytes, check, ffi, lib
+from calltrace_collector.core.native import Bytes, check, ffi, lib, pointer
 from calltrace_collector.core.records import CONTEXT, FUNCTION
 
 __all__ = ["Profile", "decode_profile"]
@@ -52,15 +51,10 @@ def decode_profile(profile: Bytes) -> Profile:
     status = lib.ct_profile_decode(
         data,
         len(profile),
-        _pointer("struct ct_context *", decoded.contexts),
-        _pointer("struct ct_function *", decoded.functions),
-        _pointer("uint64_t *", decoded.bucket_low_ticks),
-        _pointer("uint64_t *", decoded.bucket_calls),
+        pointer("struct ct_context *", decoded.contexts),
+        pointer("struct ct_function *", decoded.functions),
+        pointer("uint64_t *", decoded.bucket_low_ticks),
+        pointer("uint64_t *", decoded.bucket_calls),
     )
     check(status, what)
     return decoded
-
-
-def _pointer(kind: str, array: npt.NDArray[Any]) -> Any:
-    # Valid for as long as the array is.
-    return ffi.cast(kind, ffi.from_buffer(array))

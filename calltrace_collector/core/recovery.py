@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calltrace_collector.core.native import Bytes, check, ffi, lib
+from calltrace_collector.core.native import Bytes, check, ffi, lib, pointer
 from calltrace_collector.core.trace import Trace
 
 __all__ = ["RingWords", "ThreadStack", "crc32c", "recover_ring"]
@@ -33,6 +32,7 @@ class RingWords:
 
 
 _OPEN_CALL = np.dtype([("function_address", "<u8"), ("call_site_address", "<u8"), ("stack_pointer", "<u8")])
+_OPEN_CALLS = "struct ct_open_call *"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,19 @@ def recover_ring(
     own = _open_calls(trace, thread)
     check(
         lib.ct_recovery_begin(
-            recovery, thread, state.last_ticks, state.stack_base, _pointer(own), len(own), given
+            recovery, thread, state.last_ticks, state.stack_base, pointer(_OPEN_CALLS, own), len(own), given
         ),
         what,
     )
     for stack in stacks:
         calls = _open_calls(trace, stack.number)
         status = lib.ct_recovery_add_stack(
-            recovery, stack.number, stack.stack_base, stack.size_bytes, _pointer(calls), len(calls)
+            recovery,
+            stack.number,
+            stack.stack_base,
+            stack.size_bytes,
+            pointer(_OPEN_CALLS, calls),
+            len(calls),
         )
         check(status, what)
     batch = bytearray(lib.CT_RECOVERY_BYTES)
@@ -108,10 +113,6 @@ def _open_calls(trace: Trace, thread: int) -> NDArray[np.void]:
     open_calls["call_site_address"] = sites["call_site_address"]
     open_calls["stack_pointer"] = frames["stack_pointer"]
     return open_calls
-
-
-def _pointer(open_calls: NDArray[np.void]) -> Any:
-    return ffi.cast("struct ct_open_call *", ffi.from_buffer(open_calls))
 
 
 def crc32c(data: Bytes) -> int:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from calltrace_collector.core.native import Bytes, check, ffi, lib
+from calltrace_collector.core.native import Bytes, check, ffi, lib, pointer
 
-__all__ = ["CHUNK_ROWS", "Rows", "decode_chunk", "decode_rows", "pointer"]
+__all__ = ["CHUNK_ROWS", "Rows", "decode_chunk", "decode_rows"]
 
 CHUNK_ROWS: int = lib.CT_CHUNK_ROWS
 """The most rows that a chunk has."""
@@ -98,9 +98,3 @@ _COLUMNS = (
     ("self_ticks", "uint64_t *"),
     ("status", "uint8_t *"),
 )
-
-
-def pointer(kind: str, array: npt.NDArray[Any]) -> Any:
-    """Returns a pointer of that type to an array's elements."""
-    # Valid for as long as the array is.
-    return ffi.cast(kind, ffi.from_buffer(array))

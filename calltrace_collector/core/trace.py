@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calltrace_collector.core.chunk import Chunk, chunk_of
-from calltrace_collector.core.native import Bytes, check, ffi, lib
+from calltrace_collector.core.native import Bytes, check, ffi, lib, pointer
 from calltrace_collector.core.records import FRAME, LOSS, SITE, STACK
 from calltrace_collector.core.rows import CHUNK_ROWS
 
@@ -126,14 +126,14 @@ class Trace:
     def sites(self, first: int = 0) -> npt.NDArray[np.void]:
         """Returns the sites from number `first` on, of type SITE."""
         sites = np.zeros(max(self.site_count - first, 0), SITE)
-        status = lib.ct_trace_sites(self._handle, first, len(sites), _pointer("struct ct_site *", sites))
+        status = lib.ct_trace_sites(self._handle, first, len(sites), pointer("struct ct_site *", sites))
         check(status, f"sites from {first} on")
         return sites
 
     def restore_sites(self, sites: npt.NDArray[np.void]) -> None:
         """Appends sites that an earlier collector stored, with their function numbers, in order."""
         sites = np.ascontiguousarray(sites, SITE)
-        status = lib.ct_trace_restore_sites(self._handle, _pointer("struct ct_site *", sites), len(sites))
+        status = lib.ct_trace_restore_sites(self._handle, pointer("struct ct_site *", sites), len(sites))
         check(status, f"{len(sites)} stored sites")
 
     def forget_addresses(self) -> None:
@@ -171,7 +171,7 @@ class Trace:
         if count is None:
             count = max(self.thread(thread).depth - first, 0)
         frames = np.zeros(count, FRAME)
-        out = _pointer("struct ct_frame *", frames)
+        out = pointer("struct ct_frame *", frames)
         check(lib.ct_thread_frames(self._handle, thread, first, count, out), f"open calls of thread {thread}")
         return frames
 
@@ -211,7 +211,7 @@ class Trace:
             self._handle,
             thread,
             stored,
-            _pointer("struct ct_frame *", frames),
+            pointer("struct ct_frame *", frames),
             ffi.from_buffer(profile),
             memoryview(profile).nbytes,
         )
@@ -239,7 +239,7 @@ class Trace:
     def take_stacks(self) -> npt.NDArray[np.void]:
         """Returns the stacks that batches have brought since the last time, of type STACK, oldest first."""
         stacks = np.zeros(lib.ct_trace_stack_count(self._handle), STACK)
-        lib.ct_trace_take_stacks(self._handle, len(stacks), _pointer("struct ct_stack *", stacks))
+        lib.ct_trace_take_stacks(self._handle, len(stacks), pointer("struct ct_stack *", stacks))
         return stacks
 
     def set_owner(self, thread: int, owner: int) -> None:
@@ -249,7 +249,7 @@ class Trace:
     def take_losses(self) -> npt.NDArray[np.void]:
         """Returns the losses noted since the last time, of type LOSS, oldest first: 65,536 at most."""
         losses = np.zeros(lib.ct_trace_loss_count(self._handle), LOSS)
-        lib.ct_trace_take_losses(self._handle, len(losses), _pointer("struct ct_loss *", losses))
+        lib.ct_trace_take_losses(self._handle, len(losses), pointer("struct ct_loss *", losses))
         return losses
 
 
@@ -260,8 +260,3 @@ def _thread_state(state: Any) -> ThreadState:
     values = {name: getattr(state, name) for name in _STATE_FIELDS}
     values["is_dirty"] = bool(state.is_dirty)
     return ThreadState(**values)
-
-
-def _pointer(kind: str, array: npt.NDArray[np.void]) -> Any:
-    # Valid for as long as the array is.
-    return ffi.cast(kind, ffi.from_buffer(array))

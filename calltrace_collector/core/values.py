@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from calltrace_collector.core.native import Bytes, check, ffi, lib
-from calltrace_collector.core.rows import CHUNK_ROWS, decode_rows, pointer
+from calltrace_collector.core.native import Bytes, check, ffi, lib, pointer
+from calltrace_collector.core.rows import CHUNK_ROWS, decode_rows
 
 __all__ = ["Values", "decode_values"]
 
