@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from calltrace_collector.capture.values.content import Missing
 from calltrace_collector.query.captured import Value
@@ -16,6 +17,7 @@ _VALUE_WIDTH = 100
 """Of a value's text, at most so many letters are shown,"""
 _ARGUMENTS_WIDTH = 300
 """and so many of all arguments together."""
+_NAMES_KEPT = 4096
 
 
 def call_text(function: str, arguments: Sequence[Value], returned: Value | None) -> str:
@@ -31,12 +33,17 @@ def call_text(function: str, arguments: Sequence[Value], returned: Value | None)
     """
     # The types of parameters say more than an empty pair of brackets would.
     is_bare = not arguments and (returned is None or "(" in function)
-    return function if is_bare else f"{name_forms(function)[-1]}({_listed(arguments)})"
+    return function if is_bare else f"{_bare_name(function)}({_listed(arguments)})"
 
 
 def returned_text(returned: Value | None) -> str:
     """Returns what follows the text of a call that returned something: ``" = 2"``; or ""."""
     return "" if returned is None else f" = {_short(returned)}"
+
+
+@lru_cache(_NAMES_KEPT)
+def _bare_name(function: str) -> str:
+    return name_forms(function)[-1]
 
 
 def _listed(arguments: Sequence[Value]) -> str:
