@@ -13,6 +13,7 @@ from typing import Any
 
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.model.capture import Enumerator, Field, How, Item, Layout, Type, TypeKind
+from calltrace_collector.model.json_checks import as_count, as_number, as_text, below
 
 __all__ = ["layouts_from_json", "layouts_to_json"]
 
@@ -89,7 +90,7 @@ def _types(rows: Iterable[Any]) -> list[Type]:
     depths: list[int] = []
     for kind, name, size, signed, flags, target, count, enumerators, fields in rows:
         parts = [
-            _below(each, len(types)) for each in [target, *(row[1] for row in fields)] if each is not None
+            below(each, len(types)) for each in [target, *(row[1] for row in fields)] if each is not None
         ]
         depth = 1 + max((depths[part] for part in parts), default=0)
         if depth > DEPTH_LIMIT:
@@ -98,13 +99,13 @@ def _types(rows: Iterable[Any]) -> list[Type]:
         types.append(
             Type(
                 kind=TypeKind(kind),
-                name=_text(name),
-                size=_count(size),
+                name=as_text(name),
+                size=as_count(size),
                 signed=bool(signed),
                 flags=bool(flags),
                 target=None if target is None else types[target],
-                count=_count(count),
-                enumerators=tuple(Enumerator(_text(each), _number(value)) for each, value in enumerators),
+                count=as_count(count),
+                enumerators=tuple(Enumerator(as_text(each), as_number(value)) for each, value in enumerators),
                 fields=tuple(_field(row, types) for row in fields),
             )
         )
@@ -113,40 +114,16 @@ def _types(rows: Iterable[Any]) -> list[Type]:
 
 def _field(row: Sequence[Any], types: Sequence[Type]) -> Field:
     name, place, offset, bit_offset, bit_size = row
-    return Field(_text(name), types[place], _count(offset), _count(bit_offset), _count(bit_size))
+    return Field(as_text(name), types[place], as_count(offset), as_count(bit_offset), as_count(bit_size))
 
 
 def _item(row: Sequence[Any], types: Sequence[Type]) -> Item:
     name, place, how, size, unavailable, constant = row
     return Item(
-        name=_text(name),
-        type=types[_below(place, len(types))],
+        name=as_text(name),
+        type=types[below(place, len(types))],
         how=How(how),
-        size=_count(size),
-        unavailable=None if unavailable is None else _text(unavailable),
+        size=as_count(size),
+        unavailable=None if unavailable is None else as_text(unavailable),
         constant=None if constant is None else bytes.fromhex(constant),
     )
-
-
-def _below(value: Any, limit: int) -> int:
-    if _count(value) >= limit:
-        raise ValueError(f"place {value} of {limit}")
-    return int(value)
-
-
-def _count(value: Any) -> int:
-    if _number(value) < 0:
-        raise ValueError(f"{value} is negative")
-    return int(value)
-
-
-def _number(value: Any) -> int:
-    if type(value) is not int:
-        raise TypeError(f"{value!r} is no number")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value

@@ -8,6 +8,7 @@ from typing import Any
 from calltrace_collector.capture.plan.program import PROGRAM_BYTES
 from calltrace_collector.errors import ProtocolError
 from calltrace_collector.model.capture import HookPlan, Plan
+from calltrace_collector.model.json_checks import as_text, below
 from calltrace_collector.model.layout_json import layouts_from_json, layouts_to_json
 
 __all__ = ["plan_from_json", "plan_to_json"]
@@ -43,13 +44,13 @@ def plan_from_json(text: bytes) -> Plan:
     try:
         found = json.loads(text)
         layouts = layouts_from_json(found["layouts"].encode())
-        names = [_text(name) for name in found["names"]]
+        names = [as_text(name) for name in found["names"]]
         hooks = tuple(
             HookPlan(
-                _below(return_offset, _MAX_ADDRESS),
-                _below(function_offset, _MAX_ADDRESS),
-                names[_below(name, len(names))],
-                _below(layout, len(layouts)),
+                below(return_offset, _MAX_ADDRESS),
+                below(function_offset, _MAX_ADDRESS),
+                names[below(name, len(names))],
+                below(layout, len(layouts)),
                 _program(program),
             )
             for return_offset, function_offset, name, layout, program in zip(
@@ -61,21 +62,9 @@ def plan_from_json(text: bytes) -> Plan:
                 strict=True,
             )
         )
-        return Plan(layouts, hooks, tuple(_text(problem) for problem in found["problems"]))
+        return Plan(layouts, hooks, tuple(as_text(problem) for problem in found["problems"]))
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise ProtocolError(f"this is no capture plan: {error}") from error
-
-
-def _below(value: Any, limit: int) -> int:
-    if type(value) is not int or not 0 <= value < limit:
-        raise ValueError(f"{value!r} is no number below {limit}")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
 
 
 def _program(value: Any) -> bytes:
