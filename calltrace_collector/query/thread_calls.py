@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 
 import numpy as np
@@ -13,7 +14,7 @@ from calltrace_collector.errors import ProtocolError, StoreError
 from calltrace_collector.model.process import CallStatus
 from calltrace_collector.query.cache import Cache
 from calltrace_collector.store.reader import Reader
-from calltrace_collector.store.records import Chunk, ChunkHead
+from calltrace_collector.store.records import ChunkHead
 
 OPEN = list(CallStatus).index(CallStatus.OPEN)
 LOST = list(CallStatus).index(CallStatus.LOST)
@@ -112,19 +113,9 @@ class ThreadCalls:
         chunk = self._reader.chunk_with_values(self.heads[at])
         if chunk is None:
             raise self._deleted()
-        head = chunk.head
-        try:
-            values = decode_values(
-                chunk.values(),
-                chunk.columns(),
-                rows=head.rows,
-                late_rows=head.late_rows,
-                first_call=head.first_call,
-                base_call=head.base_call,
-            )
-        except ProtocolError as error:
-            raise StoreError(f"the database is damaged: {error.message}") from error
-        return self._values.put(at, values, len(values.captured) + head.rows * _VALUES_ROW_BYTES)
+        with _decoding():
+            values = decode_values(chunk.values(), chunk.columns(), **_numbers(chunk.head))
+        return self._values.put(at, values, len(values.captured) + chunk.head.rows * _VALUES_ROW_BYTES)
 
     def _deleted(self) -> StoreError:
         return StoreError(f"calls of process {self._process} were deleted meanwhile: ask again")
@@ -164,7 +155,8 @@ class ThreadCalls:
         chunk = next(self._reader.chunks([self.heads[at]]), None)
         if chunk is None:
             raise self._deleted()
-        rows = _decode(chunk)
+        with _decoding():
+            rows = decode_chunk(chunk.columns(), **_numbers(chunk.head))
         late_rows = chunk.head.late_rows
         late = Rows(*(getattr(rows, each.name)[:late_rows].copy() for each in fields(Rows)))
         own = _Own(Rows(*(getattr(rows, each.name)[late_rows:] for each in fields(Rows))))
@@ -188,18 +180,22 @@ class ThreadCalls:
             after += step + 1
 
 
-def _decode(chunk: Chunk) -> Rows:
-    head = chunk.head
+@contextmanager
+def _decoding() -> Iterator[None]:
     try:
-        return decode_chunk(
-            chunk.columns(),
-            rows=head.rows,
-            late_rows=head.late_rows,
-            first_call=head.first_call,
-            base_call=head.base_call,
-        )
+        yield
     except ProtocolError as error:
         raise StoreError(f"the database is damaged: {error.message}") from error
+
+
+def _numbers(head: ChunkHead) -> dict[str, int]:
+    """What else than its bytes it takes to decode a chunk."""
+    return {
+        "rows": head.rows,
+        "late_rows": head.late_rows,
+        "first_call": head.first_call,
+        "base_call": head.base_call,
+    }
 
 
 def _fill(own: _Own, open_rows: NDArray[np.intp], late_at: int, late: Rows) -> NDArray[np.intp]:
