@@ -13,8 +13,7 @@ import click
 from calltrace_collector.cli.needed_files import needed_files
 from calltrace_collector.cli.planning import make_plan
 from calltrace_collector.errors import SymbolError
-from calltrace_collector.ingest.plans import no_values
-from calltrace_collector.model.capture import Plan
+from calltrace_collector.model.capture import Plan, no_values
 from calltrace_collector.report.units import printable
 from calltrace_collector.symbols.globs import any_matcher
 

@@ -7,7 +7,6 @@ nothing is lost.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from calltrace_collector.errors import StoreError
@@ -107,12 +106,7 @@ class Committer(Worker):
             if stopping:
                 return
             if not stored:
-                self._pause()
-
-    def _pause(self) -> None:
-        deadline = time.monotonic() + RETRY_INTERVAL_S
-        with self._wake:
-            self._wake.wait_for(lambda: self._stopping, timeout=deadline - time.monotonic())
+                self._pause(RETRY_INTERVAL_S)
 
     def _take_all(self) -> None:
         with self._wake:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from calltrace_collector import wire
-from calltrace_collector.model.capture import HookPlan
+from calltrace_collector.model.capture import PROGRAM_BYTES, HookPlan
 
 __all__ = ["plan_messages"]
 
 MESSAGE_BYTES = 60 << 10
 """Of one message: agents take at most 64 KiB."""
-PROGRAM_BYTES = 8192
-"""Of one program: CAPTURE_PROGRAM_BYTES of agent/record/capture_program.h."""
 HOOK_BYTES = 48
 """What a hook takes besides its program, at most: its numbers, and the lengths before it and in it."""
 HEAD_BYTES = 32

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from calltrace_collector.errors import CalltraceError, StoreError
 from calltrace_collector.ingest.plan_messages import plan_messages
 from calltrace_collector.ingest.worker import Worker
-from calltrace_collector.model.capture import Plan
+from calltrace_collector.model.capture import Plan, no_values
 from calltrace_collector.model.commit import Sink
 from calltrace_collector.model.process import ModuleInfo
 from calltrace_collector.symbols.globs import any_matcher
 
-__all__ = ["PlanMaker", "PlanRequest", "Planner", "no_values"]
+__all__ = ["PlanMaker", "PlanRequest", "Planner"]
 
 THREADS = 4
 RETRY_INTERVAL_S = 1.0
@@ -59,12 +59,6 @@ class PlanRequest:
     def file(self) -> tuple[str, bytes]:
         """What names the module's file: path and build-id."""
         return self.module.path, self.module.build_id
-
-
-def no_values(path: str, reason: str, *, some: bool = False) -> str:
-    """Says, as a line, that and why there are no values of a file; some: not all of them."""
-    what = "some arguments and return values are missing" if some else "no arguments or return values"
-    return f"{what}: {reason}" if path in reason else f"{what}: {path}: {reason}"
 
 
 class _StoppedError(Exception):
@@ -160,13 +154,9 @@ class Planner(Worker):
             try:
                 return self._sink.store_plan(request.process, request.module.number, plan)
             except StoreError:
-                self._pause()
+                if self._pause(self._retry_interval_s):
+                    raise _StoppedError from None
         return 0
-
-    def _pause(self) -> None:
-        with self._wake:
-            if self._wake.wait_for(lambda: self._stopping, timeout=self._retry_interval_s):
-                raise _StoppedError
 
     # --- plans ---
 

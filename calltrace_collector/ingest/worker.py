@@ -37,6 +37,11 @@ class Worker(ABC):
         for thread in self._threads:
             thread.join()
 
+    def _pause(self, seconds: float) -> bool:
+        """Waits so long, or until the threads are to stop; returns whether they are."""
+        with self._wake:
+            return self._wake.wait_for(lambda: self._stopping, timeout=seconds)
+
     @property
     def _has_ended(self) -> bool:
         return not any(thread.is_alive() for thread in self._threads)

@@ -6,10 +6,11 @@ layout of what that program leaves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 __all__ = [
+    "PROGRAM_BYTES",
     "Enumerator",
     "Field",
     "HookPlan",
@@ -19,7 +20,11 @@ __all__ = [
     "Plan",
     "Type",
     "TypeKind",
+    "no_values",
 ]
+
+PROGRAM_BYTES = 8192
+"""The most that a program has: CAPTURE_PROGRAM_BYTES of agent/record/capture_program.h."""
 
 
 class TypeKind(StrEnum):
@@ -160,4 +165,10 @@ class Plan:
 
     layouts: tuple[Layout, ...] = ()
     hooks: tuple[HookPlan, ...] = ()
-    problems: tuple[str, ...] = field(default=())
+    problems: tuple[str, ...] = ()
+
+
+def no_values(path: str, reason: str, *, some: bool = False) -> str:
+    """Says, as a line, that and why there are no values of a file; some: not all of them."""
+    what = "some arguments and return values are missing" if some else "no arguments or return values"
+    return f"{what}: {reason}" if path in reason else f"{what}: {path}: {reason}"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 from calltrace_collector.capture.machine.expression import BINARY, Expression, signed
+from calltrace_collector.model.capture import PROGRAM_BYTES
 
 __all__ = [
     "DEPTH",
@@ -27,8 +28,6 @@ MEMORY_BYTES = 1024
 """Of one item, CAPTURE_MEMORY_BYTES."""
 DEPTH = 32
 """Numbers on the stack, CAPTURE_DEPTH."""
-PROGRAM_BYTES = 8192
-"""Of a program, CAPTURE_PROGRAM_BYTES."""
 VALUE_BYTES = 16
 """Of an item that is made of numbers."""
 
