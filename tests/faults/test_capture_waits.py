@@ -6,7 +6,6 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 
 from calltrace_collector import wire
 from tests.support.collector import PATIENCE_S, Collector
+from tests.support.fake_collector import FakeCollector, serving, welcome
 
 FOR_EVER = "86400"
 CALLS = "20"
@@ -25,7 +25,7 @@ TOO_LATE = (
 )
 
 
-class Talking(grpc.GenericRpcHandler):
+class Talking(FakeCollector):
     """A server that welcomes a stream, acknowledges what comes, and answers each module as it is told to."""
 
     def __init__(self, answer: Callable[[wire.Module, grpc.ServicerContext], list[bytes]]) -> None:
@@ -34,12 +34,9 @@ class Talking(grpc.GenericRpcHandler):
         self.modules: list[str] = []
         self.heard_of_a_module = threading.Event()
 
-    def service(self, _details: grpc.HandlerCallDetails) -> Any:
-        return grpc.stream_stream_rpc_method_handler(self.trace)
-
     def trace(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         self.capture.append(wire.AgentMessage.FromString(next(messages)).process.capture)
-        yield wire.CollectorMessage(welcome=wire.Welcome(next_sequence=1)).SerializeToString()
+        yield welcome()
         for message in messages:
             body = wire.AgentMessage.FromString(message)
             if body.HasField("module"):
@@ -47,17 +44,6 @@ class Talking(grpc.GenericRpcHandler):
                 self.heard_of_a_module.set()
                 yield from self.answer(body.module, context)
             yield wire.CollectorMessage(ack=wire.Ack(sequence=body.sequence)).SerializeToString()
-
-
-@contextmanager
-def serving(handler: Talking, socket: Path) -> Iterator[grpc.Server]:
-    server = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
-    server.add_insecure_port(f"unix:{socket}")
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop(None).wait()
 
 
 def plan(module: wire.Module, **fields: Any) -> bytes:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import grpc
 import pytest
 
-from calltrace_collector import wire
 from tests.support.collector import Collector, wait_until
+from tests.support.fake_collector import FakeCollector, serving, welcome
 from tests.support.tally import Tallied
 
 SMALL = {"CALLTRACE_OUTBOX_LIMIT": "8M"}
 MORE_THAN_FITS = 2_000_000
 
 
-class Refusing(grpc.GenericRpcHandler):
+class Refusing(FakeCollector):
     """A server that ends every stream with a status, after a welcome or before."""
 
     def __init__(self, code: grpc.StatusCode, *, after_welcome: bool) -> None:
@@ -28,28 +26,13 @@ class Refusing(grpc.GenericRpcHandler):
         self.after_welcome = after_welcome
         self.streams = 0
 
-    def service(self, _details: grpc.HandlerCallDetails) -> Any:
-        return grpc.stream_stream_rpc_method_handler(self.trace)
-
     def trace(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         self.streams += 1
         next(messages)
         if self.after_welcome:
-            welcome = wire.Welcome(next_sequence=1)
-            yield wire.CollectorMessage(welcome=welcome).SerializeToString()
+            yield welcome()
             next(messages)
         context.abort(self.code, "go\naway \x1b[31m")
-
-
-@contextmanager
-def serving(handler: Refusing, socket: Path) -> Iterator[None]:
-    server = grpc.server(ThreadPoolExecutor(4), handlers=[handler])
-    server.add_insecure_port(f"unix:{socket}")
-    server.start()
-    try:
-        yield
-    finally:
-        server.stop(None).wait()
 
 
 @pytest.mark.parametrize(
