@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.captured_calls import arguments_of
 from tests.support.collector import AGENT, PATIENCE_S, Collector, command, wait_until
 
 FLAGS = ("-finstrument-functions", "-pthread")
@@ -35,11 +36,6 @@ def program(build: Callable[..., Path]) -> Path:
 # --- what is right ---
 
 
-def values(call: dict[str, Any]) -> dict[str, Any]:
-    """The arguments by name; those that are unavailable are not in it."""
-    return {each["name"]: each["value"] for each in call["arguments"] if "value" in each}
-
-
 def check_mix(call: dict[str, Any], number: int, returned: tuple[str, ...]) -> None:
     """Compares a call of mix() with what it was passed and returned."""
     text = f"n{number}"
@@ -48,7 +44,7 @@ def check_mix(call: dict[str, Any], number: int, returned: tuple[str, ...]) -> N
         ("text", "const char *"),
         ("half", "double"),
     ]
-    assert values(call) == {"number": number, "text": text, "half": number / 2}
+    assert arguments_of(call) == {"number": number, "text": text, "half": number / 2}
     value = call["return_value"]
     assert value["type"] == "int"
     assert [key for key in value if key in returned]
@@ -181,7 +177,7 @@ def test_a_program_that_sends_to_a_collector(collector: Collector, program: Path
 def test_threads(collector: Collector, program: Path) -> None:
     pid, _ = run(collector, program, "threads", "8", str(CALLS))
     calls = collector.calls(pid)
-    calls.sort(key=lambda call: int(values(call)["number"]))
+    calls.sort(key=lambda call: int(arguments_of(call)["number"]))
     check_all(calls, 0, 8 * CALLS)
 
 
@@ -213,7 +209,7 @@ def test_a_process_that_is_killed(collector: Collector, program: Path) -> None:
     *calls, last = collector.calls(killed.pid)
     check_all(calls, 0, CALLS)
     assert last["status"] == "open"
-    assert values(last) == {"number": CALLS, "text": f"n{CALLS}", "half": CALLS / 2}
+    assert arguments_of(last) == {"number": CALLS, "text": f"n{CALLS}", "half": CALLS / 2}
     assert last["return_value"] is None
 
 
@@ -224,7 +220,7 @@ def test_a_library_that_is_loaded_later(
     calls = collector.calls(pid)
     assert len(calls) == CALLS
     for number, call in enumerate(calls):
-        assert values(call) == {"pair": {"x": number, "y": number / 4}, "factor": 2}
+        assert arguments_of(call) == {"pair": {"x": number, "y": number / 4}, "factor": 2}
         assert call["return_value"]["value"] == 2 * (number + number / 4)
 
 
@@ -279,10 +275,10 @@ def check_or_empty(calls: list[dict[str, Any]]) -> int:
     """Compares the calls of mix() that have values, and returns how many these are."""
     shown = 0
     for number, call in enumerate(calls):
-        assert values(call) in ({}, {"number": number, "text": f"n{number}", "half": number / 2})
+        assert arguments_of(call) in ({}, {"number": number, "text": f"n{number}", "half": number / 2})
         returned = call["return_value"]
         assert returned is None or returned["value"] == 3 * number + len(f"n{number}")
-        shown += returned is not None and bool(values(call))
+        shown += returned is not None and bool(arguments_of(call))
     return shown
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.captured_calls import arguments_of
 from tests.support.collector import Collector
 
 DEEP = 70_000
@@ -34,10 +35,6 @@ def traced(
     return collector.calls(pid, "--function", function)
 
 
-def arguments(call: dict[str, Any]) -> dict[str, Any]:
-    return {each["name"]: each["value"] for each in call["arguments"]}
-
-
 def test_deep_recursion(collector: Collector, program: Path) -> None:
     calls = traced(collector, program, "deep", DEEP, "down")
     assert len(calls) == DEEP + 1
@@ -48,13 +45,13 @@ def test_deep_recursion(collector: Collector, program: Path) -> None:
     for depth in range(DEEP, -1, -1):
         number = DEEP - depth
         total += number
-        assert arguments(calls[depth]) == {"number": number, "seed": seeds[depth]}
+        assert arguments_of(calls[depth]) == {"number": number, "seed": seeds[depth]}
         assert calls[depth]["return_value"] == {"type": "long int", "value": total}
 
 
 def test_coroutines(collector: Collector, program: Path) -> None:
     calls = traced(collector, program, "switch", 500, "step")
-    found = [(call["status"], arguments(call), call["return_value"]["value"]) for call in calls]
+    found = [(call["status"], arguments_of(call), call["return_value"]["value"]) for call in calls]
     assert found == [
         ("returned", {"coroutine": coroutine, "i": i}, 1000 * coroutine + i)
         for coroutine in range(2)
@@ -64,5 +61,5 @@ def test_coroutines(collector: Collector, program: Path) -> None:
 
 def test_calls_that_do_not_return(collector: Collector, program: Path) -> None:
     calls = traced(collector, program, "jump", 200, "leave")
-    assert [arguments(call) for call in calls] == [{"number": number} for number in range(5, -1, -1)] * 200
+    assert [arguments_of(call) for call in calls] == [{"number": number} for number in range(5, -1, -1)] * 200
     assert {(call["status"], call["return_value"]) for call in calls} == {("abandoned", None)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.captured_calls import arguments_of
 from tests.support.collector import Collector
 
 SHARED = ("-O1", "-fno-ipa-cp", "-finstrument-functions", "-shared", "-fPIC")
@@ -22,10 +22,6 @@ def plugins(build: Callable[..., Path]) -> tuple[Path, Path]:
     return build("capture_plugin.c", *SHARED), build("capture_plugin.c", *SHARED, "-DTEXT")
 
 
-def arguments(call: dict[str, Any]) -> dict[str, Any]:
-    return {each["name"]: each.get("value") for each in call["arguments"]}
-
-
 @pytest.mark.parametrize("overflow", ["block", "drop"])
 def test_libraries_by_turns_at_one_address(
     collector: Collector, build: Callable[..., Path], plugins: tuple[Path, Path], overflow: str
@@ -34,7 +30,7 @@ def test_libraries_by_turns_at_one_address(
         build("plugins.c"), str(ROUNDS), *plugins, CALLTRACE_CAPTURE_ARGS="told", CALLTRACE_OVERFLOW=overflow
     )
     assert int(output) == ROUNDS, "the libraries are to lie at one address"
-    told = [arguments(call) for call in collector.calls(pid) if call["function"] == "told"]
+    told = [arguments_of(call) for call in collector.calls(pid) if call["function"] == "told"]
     assert told == [NUMBERS, TEXT] * ROUNDS
 
 
@@ -44,6 +40,6 @@ def test_threads_that_replace_each_others_libraries(
     pid, _ = collector.run(
         build("plugins.c"), str(ROUNDS), *plugins, str(THREADS), CALLTRACE_CAPTURE_ARGS="told"
     )
-    shown = [arguments(call) for call in collector.calls(pid) if call["arguments"]]
+    shown = [arguments_of(call) for call in collector.calls(pid) if call["arguments"]]
     assert shown
     assert all(found in (NUMBERS, TEXT) for found in shown)
