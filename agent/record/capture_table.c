@@ -25,7 +25,7 @@ static struct {
     uint32_t modules;
     uint32_t last_settled; /* place of the module that was looked up last */
     struct {
-        uint64_t begin, end;
+        uint64_t begin, end; /* the end is written last; 0: there is no module */
     } settled[MOST_MODULES];
 } table;
 
@@ -69,8 +69,8 @@ const struct capture_hook *capture_table_find(uint64_t return_address)
 
 static bool is_in(uint32_t module, uint64_t address)
 {
-    uint64_t begin = __atomic_load_n(&table.settled[module].begin, __ATOMIC_RELAXED);
-    uint64_t end = __atomic_load_n(&table.settled[module].end, __ATOMIC_RELAXED);
+    uint64_t end = __atomic_load_n(&table.settled[module].end, __ATOMIC_ACQUIRE);
+    uint64_t begin = __atomic_load_n(&table.settled[module].begin, __ATOMIC_ACQUIRE);
     return begin <= address && address < end;
 }
 
@@ -173,12 +173,12 @@ int capture_table_add(const struct capture_hook *hook, uint32_t text_limit)
 int capture_table_settle(uint64_t begin, uint64_t end)
 {
     uint32_t place = 0;
-    while (place < table.modules && table.settled[place].begin != table.settled[place].end)
+    while (place < table.modules && table.settled[place].end != 0)
         place++;
     if (place == MOST_MODULES)
         return -ENOMEM;
-    __atomic_store_n(&table.settled[place].end, end, __ATOMIC_RELAXED);
     __atomic_store_n(&table.settled[place].begin, begin, __ATOMIC_RELAXED);
+    __atomic_store_n(&table.settled[place].end, end, __ATOMIC_RELEASE);
     if (place == table.modules)
         __atomic_store_n(&table.modules, place + 1, __ATOMIC_RELEASE);
     return 0;
@@ -188,7 +188,7 @@ void capture_table_remove(uint64_t begin, uint64_t end)
 {
     for (uint32_t i = 0; i < table.modules; i++)
         if (table.settled[i].begin == begin && table.settled[i].end == end)
-            __atomic_store_n(&table.settled[i].begin, end, __ATOMIC_RELAXED);
+            __atomic_store_n(&table.settled[i].end, 0, __ATOMIC_RELAXED);
     for (uint64_t i = 0; table.places != NULL && i <= table.places->mask; i++) {
         struct capture_hook *hook = &table.places->hooks[i];
         if (hook->return_address - begin < end - begin)

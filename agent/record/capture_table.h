@@ -18,7 +18,7 @@
 /* NULL: nothing is captured there. */
 const struct capture_hook *capture_table_find(uint64_t return_address);
 
-/* Whether all that is to be captured at an address is known: what is not in the table then never will be. */
+/* Whether all that is to be captured at an address is known: what is not found after that never will be. */
 bool capture_table_is_settled(uint64_t address);
 
 /* ---- for the flusher ---- */
