@@ -27,13 +27,6 @@ struct event {
     uint64_t stack_pointer;
 };
 
-static COLD const struct capture_hook *find_after_waiting(uint64_t return_address)
-{
-    if (!capture_table_is_settled(return_address))
-        thread_await_plans(return_address);
-    return capture_table_find(return_address);
-}
-
 /* The stack is learned as it grows. On another stack than the thread's own that fails, and is not tried again
  * for a while. */
 static COLD uint64_t learn_stack(struct producer *p, uint64_t stack_pointer)
@@ -152,9 +145,9 @@ static FORCE_INLINE bool capture(const struct event *event, const struct capture
         return false;
     const struct capture_hook *hook = capture_table_find(return_address);
     if (UNLIKELY(hook == NULL)) {
-        if (capture_table_is_settled(return_address))
-            return false;
-        hook = find_after_waiting(return_address);
+        if (!capture_table_is_settled(return_address))
+            thread_await_plans(return_address);
+        hook = capture_table_find(return_address); /* it may have been added just before that was settled */
     }
     if (hook == NULL || hook->function != (uint64_t)(uintptr_t)event->function)
         return false;
