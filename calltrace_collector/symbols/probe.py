@@ -10,6 +10,9 @@ from calltrace_collector.symbols.symtab import refers_to
 
 ENTRY_HOOK = "__cyg_profile_func_enter"
 """What -finstrument-functions makes every function call first."""
+EXIT_HOOK = "__cyg_profile_func_exit"
+"""What it makes every function call last."""
+HOOKS = frozenset((ENTRY_HOOK, EXIT_HOOK))
 
 
 def build_id(path: str | Path) -> bytes | None:

@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from calltrace_collector.capture.code.addresses_taken import addresses_taken
+from calltrace_collector.capture.code.file_code import FileCode
+from calltrace_collector.capture.code.hook_sites import HookSite
 from calltrace_collector.capture.machine.expression import Expression
 from calltrace_collector.capture.machine.instructions import Refusal
-from calltrace_collector.capture.plan.code import FileCode
 from calltrace_collector.capture.plan.findings import HookFinding
 from calltrace_collector.capture.plan.function_plan import (
     INLINED,
@@ -24,8 +26,6 @@ from calltrace_collector.capture.plan.function_plan import (
     results,
     without_values,
 )
-from calltrace_collector.capture.plan.hook_sites import HookSite
-from calltrace_collector.capture.signature.addresses_taken import addresses_taken
 from calltrace_collector.capture.signature.subprogram import SubprogramInfo
 from calltrace_collector.capture.signature.subprograms import Subprograms
 from calltrace_collector.capture.trace.entry_trace import EntryTrace, trace_entry

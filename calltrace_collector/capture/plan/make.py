@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
-from calltrace_collector.capture.plan.code import FileCode
+from calltrace_collector.capture.code.file_code import FileCode
+from calltrace_collector.capture.code.hook_sites import HookSite
 from calltrace_collector.capture.plan.findings import Findings, plan_of
 from calltrace_collector.capture.plan.hook_plans import FunctionHooks
-from calltrace_collector.capture.plan.hook_sites import HookSite
 from calltrace_collector.capture.signature.subprogram import SubprogramInfo
 from calltrace_collector.capture.signature.subprograms import Subprograms
 from calltrace_collector.model.capture import Plan
@@ -53,7 +53,7 @@ class PlanMaker:
 
     def __init__(self, files: Sequence[ElfFile]) -> None:
         self._code = FileCode(files)
-        self._subprograms = Subprograms(files)
+        self._subprograms = Subprograms(files, self._code)
         # A jump to a hook returns to the function's caller, where it is not known whose result that is.
         self.calls = [site for site in self._code.sites if not site.is_jump]
         self.problem: str | None = None

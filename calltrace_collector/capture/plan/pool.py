@@ -15,8 +15,8 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing
 from typing import Self
 
+from calltrace_collector.capture.code.hook_sites import HookSite
 from calltrace_collector.capture.plan.findings import Findings, plan_of
-from calltrace_collector.capture.plan.hook_sites import HookSite
 from calltrace_collector.capture.plan.make import PlanMaker, Progress, make_plan
 from calltrace_collector.model.capture import Plan
 from calltrace_collector.symbols.elf import ElfFile

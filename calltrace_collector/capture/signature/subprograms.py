@@ -13,10 +13,11 @@ from functools import cached_property
 
 import numpy as np
 
+from calltrace_collector.capture.code.direct_calls import DirectCalls
+from calltrace_collector.capture.code.file_code import FileCode
 from calltrace_collector.capture.signature.arity import parameter_names
 from calltrace_collector.capture.signature.declared import Declared, read_declared
 from calltrace_collector.capture.signature.definitions import Definitions
-from calltrace_collector.capture.signature.direct_calls import DirectCalls
 from calltrace_collector.capture.signature.parameter_places import (
     Standing,
     parameters_of,
@@ -42,7 +43,6 @@ from calltrace_collector.symbols.debuginfo import DebugInfo
 from calltrace_collector.symbols.demangle import demangle
 from calltrace_collector.symbols.elf import ElfFile
 from calltrace_collector.symbols.file import damage_of
-from calltrace_collector.symbols.symtab import SymbolTable
 from calltrace_collector.symbols.unit import Unit
 
 __all__ = [
@@ -75,6 +75,7 @@ class Subprograms:
 
     Args:
         files: the file itself, and its debug file, if there is one; they stay open as long as this is used.
+        code: of the file, if it is there already.
 
     Attributes:
         has_debug_info: there is any.
@@ -83,9 +84,9 @@ class Subprograms:
         SymbolError: a symbol table is damaged.
     """
 
-    def __init__(self, files: Sequence[ElfFile]) -> None:
-        with damage_of(f"{files[0].path}: symbol table"):
-            self._symbols = SymbolTable(files)
+    def __init__(self, files: Sequence[ElfFile], code: FileCode | None = None) -> None:
+        self._code = code or FileCode(files)
+        self._symbols = self._code.symbols
         self._path = files[-1].path
         with_info = next((file for file in files if file.section(".debug_info")), None)
         self._debug = DebugInfo(with_info, files[0].executable_ranges) if with_info else None
@@ -94,7 +95,6 @@ class Subprograms:
         self._declared: dict[tuple[int, int], Declared] = {}
         self._problems: list[str] = []
         self._inlined: dict[tuple[int, int], SubprogramInfo | None] = {}
-        self._elf = files[0]
 
     @property
     def problems(self) -> list[str]:
@@ -227,7 +227,7 @@ class Subprograms:
 
     @cached_property
     def _calls(self) -> DirectCalls:
-        return DirectCalls(self._elf)
+        return DirectCalls(self._code)
 
     def _standing(self, function: Declared, low_pc: int, linkage_name: str, demangled: str) -> Standing:
         names_of_types = parameter_names(linkage_name, demangled)

@@ -14,7 +14,6 @@ from calltrace_collector.capture.machine.instructions import Flow, Refusal
 from calltrace_collector.capture.machine.state import Code, State
 from calltrace_collector.capture.trace.entry_values import Values
 from calltrace_collector.capture.trace.walk import (
-    HOOKS,
     NEVER_RETURN,
     UNWINDS,
     Budget,
@@ -23,6 +22,7 @@ from calltrace_collector.capture.trace.walk import (
     target_name,
     until_branch,
 )
+from calltrace_collector.symbols.probe import HOOKS
 
 __all__ = ["EntryTrace", "trace_entry"]
 

@@ -34,7 +34,6 @@ from calltrace_collector.capture.trace.exit_ways import (
 from calltrace_collector.capture.trace.frame_pointer import keeps_frame_pointer
 from calltrace_collector.capture.trace.long_double import extended
 from calltrace_collector.capture.trace.walk import (
-    HOOKS,
     NEVER_RETURN,
     UNWINDS,
     Budget,
@@ -43,6 +42,7 @@ from calltrace_collector.capture.trace.walk import (
     target_name,
     until_branch,
 )
+from calltrace_collector.symbols.probe import HOOKS
 
 __all__ = ["ExitTrace", "trace_exit"]
 

@@ -9,8 +9,6 @@ from calltrace_collector.capture.machine.flags import condition
 from calltrace_collector.capture.machine.instructions import Flow, Step, steps
 from calltrace_collector.capture.machine.state import Code, State
 
-HOOKS = frozenset(("__cyg_profile_func_enter", "__cyg_profile_func_exit"))
-
 UNWINDS = frozenset(("_Unwind_Resume", "__cxa_rethrow", "__clang_call_terminate", "_ZSt9terminatev"))
 """Where functions end that an exception leaves, or may not leave."""
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from calltrace_collector.capture.signature.direct_calls import DirectCalls
+from calltrace_collector.capture.code.direct_calls import DirectCalls
+from calltrace_collector.capture.code.file_code import FileCode
 from calltrace_collector.capture.signature.subprograms import Subprograms
 from calltrace_collector.symbols.elf import ElfFile
 from calltrace_collector.symbols.symtab import SymbolTable
@@ -46,7 +47,7 @@ def address_of(elf: ElfFile, name: str) -> int:
 def test_calls_and_jumps_are_found_however_they_lead_there(tmp_path: Path, flags: tuple[str, ...]) -> None:
     path = library(tmp_path, {"called.c": CALLED, "caller.c": CALLER}, *flags)
     with ElfFile(path) as elf:
-        calls = DirectCalls(elf)
+        calls = DirectCalls(FileCode([elf]))
         function, caller, jumper = (address_of(elf, name) for name in ("called", "caller", "jumper"))
         sources = sorted(calls.sources(function, ["called"]).tolist())
         assert not len(calls.sources(address_of(elf, "uncalled"), ["uncalled"]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from calltrace_collector.capture.plan.code import FileCode
+from calltrace_collector.capture.code.file_code import FileCode
 from calltrace_collector.symbols.elf import ElfFile
 from tests.support.compile import compile_c
 

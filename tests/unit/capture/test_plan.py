@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from calltrace_collector.capture.plan.hook_sites import hook_sites
+from calltrace_collector.capture.code.hook_sites import hook_sites
 from calltrace_collector.capture.plan.make import make_plan
 from calltrace_collector.capture.plan.pool import make_plan_by_all
 from calltrace_collector.errors import SymbolError

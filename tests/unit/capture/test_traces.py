@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from calltrace_collector.capture.code.file_code import FileCode
 from calltrace_collector.capture.machine.expression import Expression
-from calltrace_collector.capture.plan.code import FileCode
 from calltrace_collector.capture.trace.entry_trace import EntryTrace, trace_entry
 from calltrace_collector.capture.trace.exit_trace import ExitTrace, trace_exit
 from calltrace_collector.symbols.elf import ElfFile

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from calltrace_collector.capture.plan.code import FileCode
+from calltrace_collector.capture.code.file_code import FileCode
 
 _MAX_BYTES = 1 << 20
 # lea register, [rip + distance] or mov register, address

@@ -11,9 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from calltrace_collector.capture.plan.relocations import Relocations
-from calltrace_collector.capture.plan.stubs import stubs
-from calltrace_collector.symbols.elf import ElfFile
+from calltrace_collector.capture.code.file_code import FileCode
 from calltrace_collector.symbols.section import Section
 
 __all__ = ["DirectCalls"]
@@ -31,17 +29,16 @@ class DirectCalls:
     """The calls, jumps and branches of a program or shared library that say where they lead.
 
     Args:
-        elf: the file.
+        code: of the file.
 
     Raises:
         SymbolError: the file is damaged.
     """
 
-    def __init__(self, elf: ElfFile) -> None:
-        relocations = Relocations(elf)
+    def __init__(self, code: FileCode) -> None:
         found = [
             _in_section(section)
-            for section in elf.sections
+            for section in code.elf.sections
             if section.is_executable and section.stored_size and not section.name.startswith(".plt")
             if section.address < _MAX_ADDRESS
         ]
@@ -50,11 +47,10 @@ class DirectCalls:
         indirect = np.concatenate([nothing, *(one for _, one in found)])
         self._direct = direct[np.argsort(direct[:, 1], kind="stable")]
         self._named: defaultdict[str, list[int]] = defaultdict(list)
-        by_stub = stubs(elf, relocations)
-        for source, stub in direct[np.isin(direct[:, 1], np.array(list(by_stub), np.int64))].tolist():
-            self._named[by_stub[stub]].append(source)
+        for source, stub in direct[np.isin(direct[:, 1], np.array(list(code.stubs), np.int64))].tolist():
+            self._named[code.stubs[stub]].append(source)
         for source, slot in indirect.tolist():
-            name = relocations.name_at(slot)
+            name = code.got_name(slot)
             if name is not None:
                 self._named[name].append(source)
 

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calltrace_collector.capture.trace.walk import HOOKS
 from calltrace_collector.symbols.elf import ElfFile
+from calltrace_collector.symbols.probe import ENTRY_HOOK, HOOKS
 from calltrace_collector.symbols.section import Section
 
-__all__ = ["ENTRY_HOOK", "HookSite", "hook_sites"]
-
-ENTRY_HOOK = "__cyg_profile_func_enter"
+__all__ = ["HookSite", "hook_sites"]
 
 _CALL, _JUMP = 0xE8, 0xE9
 _THROUGH_MEMORY, _CALL_OPERAND, _JUMP_OPERAND = 0xFF, 0x15, 0x25

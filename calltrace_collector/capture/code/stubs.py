@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from calltrace_collector.capture.plan.relocations import Relocations
+from calltrace_collector.capture.code.relocations import Relocations
 from calltrace_collector.symbols.elf import ElfFile
 
 _JUMP = re.compile(rb"(?:\xf3\x0f\x1e\xfa)?(?:\xf2)?(?=\xff\x25)", re.DOTALL)
