@@ -30,11 +30,7 @@ def make_plan(files: Sequence[ElfFile], progress: Progress | None = None) -> Pla
     Raises:
         SymbolError: a symbol table or the relocations are damaged.
     """
-    maker = PlanMaker(files)
-    total = len(maker.calls)
-    if progress is not None:
-        progress(0, total)
-    return plan_of([maker.find(maker.calls, lambda done: progress(done, total) if progress else None)])
+    return PlanMaker(files).plan(progress)
 
 
 class PlanMaker:
@@ -60,6 +56,17 @@ class PlanMaker:
         if self.calls and not self._subprograms.has_debug_info:
             self.calls = []
             self.problem = f"{files[0].path}: no debug information: compile with -g"
+
+    def plan(self, progress: Progress | None = None) -> Plan:
+        """Makes the plan of the file.
+
+        Args:
+            progress: is told how far it is; what it raises ends the work.
+        """
+        total = len(self.calls)
+        if progress is not None:
+            progress(0, total)
+        return plan_of([self.find(self.calls, lambda done: progress(done, total) if progress else None)])
 
     def find(self, calls: Sequence[HookSite], progress: Callable[[int], None]) -> Findings:
         """Finds out what is captured at some of the calls.

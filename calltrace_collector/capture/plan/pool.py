@@ -46,9 +46,11 @@ def make_plan_by_all(files: Sequence[ElfFile], progress: Progress | None = None,
         SymbolError: a symbol table or the relocations are damaged.
     """
     workers = len(os.sched_getaffinity(0))
-    calls = PlanMaker(files).calls
+    maker = PlanMaker(files)
+    calls = maker.calls
     if len(calls) < large or workers == 1:
-        return make_plan(files, progress)
+        return maker.plan(progress)
+    del maker  # other processes have their own
     opened = [(file.path, file.build_id) for file in files]
     total, done = len(calls), 0
     if progress is not None:

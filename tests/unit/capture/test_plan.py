@@ -2,9 +2,11 @@
 
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 import pytest
 
+from calltrace_collector.capture.code.file_code import FileCode
 from calltrace_collector.capture.code.hook_sites import hook_sites
 from calltrace_collector.capture.plan.make import make_plan
 from calltrace_collector.capture.plan.pool import make_plan_by_all
@@ -180,6 +182,17 @@ def test_several_processes_make_the_same_plan(tmp_path: Path) -> None:
     assert seen[0][0] == 0
     assert seen[-1][0] == seen[-1][1]
     assert seen == sorted(seen)
+
+
+def test_a_small_file_is_prepared_once(tmp_path: Path) -> None:
+    path = tmp_path / "source.c"
+    path.write_text(SIMPLE)
+    program = compile_c([path], tmp_path / "program", (INSTRUMENTED, "-O0"))
+    with ElfFile(program) as elf:
+        with patch("calltrace_collector.capture.plan.make.FileCode", wraps=FileCode) as prepared:
+            plan = make_plan_by_all([elf])
+        assert prepared.call_count == 1
+        assert plan == make_plan([elf])
 
 
 class StoppedError(Exception):
