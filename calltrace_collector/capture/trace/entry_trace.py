@@ -18,6 +18,7 @@ from calltrace_collector.capture.trace.walk import (
     UNWINDS,
     Budget,
     UntraceableError,
+    common,
     taken,
     target_name,
     until_branch,
@@ -62,16 +63,14 @@ class EntryTrace:
             offset: from the stack pointer on entry: 0 is the return address, 8 the first argument.
             size: in bytes.
         """
-        first = self._ways[0].stack(offset, size)
-        return first if all(way.stack(offset, size) == first for way in self._ways[1:]) else None
+        return common(self._ways, lambda way: way.stack(offset, size))
 
     def at_hook(self, number: int) -> Expression | None:
         """Returns what a general register holds when the hook is called, over what there was on entry.
 
         None: it cannot be told, or differs between ways to the hook.
         """
-        first = self._ways[0].at_hook(number)
-        return first if all(way.at_hook(number) == first for way in self._ways[1:]) else None
+        return common(self._ways, lambda way: way.at_hook(number))
 
     @property
     def frame_bytes(self) -> int | None:

@@ -38,6 +38,7 @@ from calltrace_collector.capture.trace.walk import (
     UNWINDS,
     Budget,
     UntraceableError,
+    common,
     taken,
     target_name,
     until_branch,
@@ -81,26 +82,21 @@ class ExitTrace:
             ("address", address, size): the hook sees it in memory, as a long double of 10 bytes, a double of
             8, or a float of 4. ("constant", bytes): always these 10 bytes. None: it cannot be told.
         """
-        ends = ends_of(self._end)
-        first = ends[0].x87()
-        if first is None or any(end.x87() != first for end in ends[1:]):
+        found = common(ends_of(self._end), Return.x87)
+        if found is None:
             return None
-        _, value, size = first
+        _, value, size = found
         if isinstance(value, bytes):
             return "constant", extended(value[:size])
         return None if value is None else ("address", value, size)
 
     def entered_with(self) -> Expression | None:
         """Returns the stack pointer that the function was entered with; None: it cannot be told."""
-        ends = ends_of(self._end)
-        first = ends[0].stack_pointer()
-        return first if all(end.stack_pointer() == first for end in ends[1:]) else None
+        return common(ends_of(self._end), Return.stack_pointer)
 
     def hidden(self) -> Expression | None:
         """Returns the address of a result in memory, which is final already; None: it cannot be told."""
-        ends = ends_of(self._end)
-        first = ends[0].hidden()
-        return first if all(end.hidden() == first for end in ends[1:]) else None
+        return common(ends_of(self._end), Return.hidden)
 
 
 def trace_exit(code: Code, return_offset: int, function_offset: int | None = None) -> ExitTrace | Refusal:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from calltrace_collector.capture.machine.expression import Value
 from calltrace_collector.capture.machine.flags import condition
@@ -31,6 +32,10 @@ MAX_STEPS = 700
 """Along all ways together."""
 
 MAX_WAYS = 24
+
+
+Way = TypeVar("Way")
+Answer = TypeVar("Answer")
 
 
 class UntraceableError(Exception):
@@ -80,3 +85,9 @@ def target_name(code: Code, after: int, step: Step) -> str | None:
 def taken(state: State, step: Step) -> Value:
     """Returns 1 if a branch is taken, 0 if not; None: not known."""
     return condition(state, step.condition) if step.condition else None
+
+
+def common(ways: Sequence[Way], query: Callable[[Way], Answer | None]) -> Answer | None:
+    """Returns what a query gives on all of the ways, one at least; None if they differ."""
+    first = query(ways[0])
+    return first if all(query(way) == first for way in ways[1:]) else None
