@@ -99,7 +99,7 @@ def name_forms(name: str) -> list[str]:
     forms = [name]
     bare = _QUALIFIERS.sub("", name)
     if bare.endswith(")"):
-        start = _opening_of_last(bare)
+        start = opening_of_last(bare)
         if start > 0:
             forms.append(bare[:start])
     if "operator" not in name:
@@ -112,8 +112,8 @@ def name_forms(name: str) -> list[str]:
     return forms
 
 
-def _opening_of_last(text: str) -> int:
-    """Where the parenthesis opens that the text's last letter closes; -1: nowhere."""
+def opening_of_last(text: str) -> int:
+    """Returns where the parenthesis opens that the text's last letter closes; -1: nowhere."""
     depth = 0
     for at in range(len(text) - 1, -1, -1):
         depth += (text[at] == ")") - (text[at] == "(")

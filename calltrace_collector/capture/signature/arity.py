@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from calltrace_collector.symbols.globs import opening_of_last
+
 __all__ = ["parameter_names"]
 
 _OPEN, _CLOSE = "<([{", ">)]}"
@@ -18,8 +20,8 @@ def parameter_names(linkage_name: str, demangled: str) -> tuple[str, ...] | None
         return None
     end = demangled.rfind(")")
     # Behind the parameters are const, volatile, & and &&, [clone .x] and [abi:x], without parentheses.
-    start = _opening(demangled, end)
-    if start is None:
+    start = opening_of_last(demangled[: end + 1])
+    if start < 0:
         return None
     inside = demangled[start + 1 : end]
     if "operator" in inside or "->" in inside:
@@ -48,16 +50,3 @@ def _split(text: str) -> list[str] | None:
         return None
     last = text[start:].strip()
     return [*found, last] if last else found
-
-
-def _opening(text: str, end: int) -> int | None:
-    """Returns where the parenthesis is opened that is closed at `end`."""
-    depth = 0
-    for index in range(end, -1, -1):
-        if text[index] == ")":
-            depth += 1
-        elif text[index] == "(":
-            depth -= 1
-            if not depth:
-                return index
-    return None
