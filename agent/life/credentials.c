@@ -104,12 +104,13 @@ static uint64_t checksum(const char *status)
     return hash;
 }
 
-/* Reads what the main thread's rights are. Returns whether they are not those seen last. */
-static bool have_changed(struct credentials *c, char *status, size_t size)
+static char status[STATUS_BYTES]; /* one thread uses it */
+
+bool credentials_have_changed(struct credentials *c)
 {
     long length = c->main_thread < 0
                       ? -1
-                      : sys_call6(SYS_pread64, c->main_thread, (long)status, (long)size - 1, 0, 0, 0);
+                      : sys_call6(SYS_pread64, c->main_thread, (long)status, STATUS_BYTES - 1, 0, 0, 0);
     if (length <= 0)
         return false;
     status[length] = '\0';
@@ -119,8 +120,6 @@ static bool have_changed(struct credentials *c, char *status, size_t size)
     return changed;
 }
 
-static char status[STATUS_BYTES]; /* one thread uses it */
-
 void credentials_open(struct credentials *c)
 {
     char path[64];
@@ -129,13 +128,11 @@ void credentials_open(struct credentials *c)
     text_add_number(&t, (uint64_t)sys_call3(SYS_getpid, 0, 0, 0));
     text_add(&t, "/status");
     *c = (struct credentials){.main_thread = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0)};
-    have_changed(c, status, sizeof status);
+    credentials_have_changed(c);
 }
 
-void credentials_follow(struct credentials *c)
+void credentials_follow(void)
 {
-    if (!have_changed(c, status, sizeof status))
-        return;
     /* In this order, for each may need what the next one takes away. */
     follow_groups(status);
     follow_ids(status, "Gid:", SYS_setresgid);

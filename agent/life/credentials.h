@@ -7,6 +7,7 @@
 #ifndef CALLTRACE_LIFE_CREDENTIALS_H
 #define CALLTRACE_LIFE_CREDENTIALS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct credentials {
@@ -17,7 +18,10 @@ struct credentials {
 /* Called by the flusher, when it starts. */
 void credentials_open(struct credentials *credentials);
 
-/* Gives the flusher the main thread's user, groups and capabilities, where they are not its own already. */
-void credentials_follow(struct credentials *credentials);
+/* Reads whose rights the main thread has. Returns whether they are not those read last. */
+bool credentials_have_changed(struct credentials *credentials);
+
+/* Gives the flusher the user, groups and capabilities read last. */
+void credentials_follow(void);
 
 #endif

@@ -44,7 +44,7 @@ static void keep_time(struct flusher *f, uint64_t now_ns)
 {
     /* Whoever changes them without libc does not ask. */
     if (now_ns >= f->credentials_at_ns) {
-        credentials_follow(&f->credentials);
+        flusher_follow(f);
         f->credentials_at_ns = now_ns + CREDENTIALS_NS;
     }
     if (f->active && now_ns >= f->clock_at_ns)

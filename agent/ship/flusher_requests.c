@@ -26,10 +26,12 @@ static bool look(struct flusher *f, struct attach_request *request)
     return request->looked && (request->kind == REQUEST_LOOK || !f->drain.watch.changing);
 }
 
-static void follow(struct flusher *f)
+void flusher_follow(struct flusher *f)
 {
+    if (!credentials_have_changed(&f->credentials))
+        return;
     crash_report_hold(&f->crash_report);
-    credentials_follow(&f->credentials);
+    credentials_follow();
 }
 
 /* Whether no plan comes for now, whoever waits for it. */
@@ -78,7 +80,7 @@ static bool answer(struct flusher *f, struct attach_request *request)
         roster_attach(&f->roster, request);
         break;
     case REQUEST_FOLLOW:
-        follow(f);
+        flusher_follow(f);
         break;
     case REQUEST_PLANS:
         answered = await_plans(f, request);

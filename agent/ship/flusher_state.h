@@ -49,6 +49,9 @@ int flusher_open(struct flusher *flusher);
 /* Says in agent.message where events go; the thread that started the agent prints it, for CALLTRACE_DEBUG. */
 void flusher_say_started(const struct flusher *flusher);
 
+/* Takes the rights that the program has now, if it has other ones than before. */
+void flusher_follow(struct flusher *flusher);
+
 /* Answers the threads that ask, those that can be answered now. Returns whether any has got an answer. */
 bool flusher_answer(struct flusher *flusher);
 

@@ -135,6 +135,7 @@ CAUSES = {
     "in_libc": (signal.SIGSEGV, MAPERR, 0x1000, "libc"),
     "forbidden_call": (signal.SIGSYS, SYS_SECCOMP, None, "libc"),
     "without_rights": (signal.SIGSEGV, MAPERR, 0x10, "null_read"),
+    "without_rights_unsaid": (signal.SIGSEGV, MAPERR, 0x10, "null_read"),
     "overflow": (signal.SIGSEGV, MAPERR, None, "overflow_frame"),
     "thread_overflow": (signal.SIGSEGV, ACCERR, None, "overflow_frame"),
     "thread_among_others": (signal.SIGSEGV, MAPERR, 0x10, "null_read"),
