@@ -71,25 +71,29 @@ def without_values(parameters: Iterable[Parameter | ReturnValue], reason: str) -
 def _argument(parameter: Parameter, trace: EntryTrace | Refusal) -> Captured:
     if parameter.pieces is None:
         return unavailable(parameter.name, parameter.type, parameter.reason or _OVERWRITTEN)
-    if isinstance(trace, Refusal) and parameter.pieces:
+    if not parameter.pieces:
+        return argument(parameter, [])
+    if isinstance(trace, Refusal):
         return unavailable(parameter.name, parameter.type, trace.reason)
-    parts = None if isinstance(trace, Refusal) else at_entry(parameter.pieces, trace)
-    if parts is None and parameter.pieces:
+    parts = at_entry(parameter.pieces, trace)
+    if parts is None:
         return unavailable(parameter.name, parameter.type, _OVERWRITTEN)
-    if parameter.is_skipped_unused and not all(is_kept(part) for part in parts or []):
+    if parameter.is_skipped_unused and not all(map(is_kept, parts)):
         return unavailable(parameter.name, parameter.type, _UNUSED)
-    return argument(parameter, parts or [])
+    return argument(parameter, parts)
 
 
 def _result(returned: ReturnValue, trace: ExitTrace | Refusal) -> Captured:
     if returned.pieces is None:
         return unavailable("", returned.type, returned.reason or _LATER)
-    if isinstance(trace, Refusal) and returned.pieces:
+    if not returned.pieces:
+        return result(returned, [], [])
+    if isinstance(trace, Refusal):
         return unavailable("", returned.type, trace.reason)
-    parts = None if isinstance(trace, Refusal) else at_exit(returned.pieces, trace)
-    if parts is None and returned.pieces:
+    parts = at_exit(returned.pieces, trace)
+    if parts is None:
         return unavailable("", returned.type, _LATER)
-    return result(returned, returned.pieces, parts or [])
+    return result(returned, returned.pieces, parts)
 
 
 def _joined(captured: Iterable[Captured]) -> HookProgram:
