@@ -29,12 +29,11 @@ from calltrace_collector.capture.plan.function_plan import (
 from calltrace_collector.capture.signature.subprogram import SubprogramInfo
 from calltrace_collector.capture.signature.subprograms import Subprograms
 from calltrace_collector.capture.trace.entry_trace import EntryTrace, trace_entry
-from calltrace_collector.capture.trace.exit_trace import trace_exit
+from calltrace_collector.capture.trace.exit_trace import UNWINDING, trace_exit
 from calltrace_collector.symbols.demangle import demangle
 
 __all__ = ["FunctionHooks"]
 
-_UNWINDS = "unwinds"
 _FIRST_ARGUMENT = 5  # rdi
 
 
@@ -78,22 +77,19 @@ class FunctionHooks:
         """Looks at the hooks that a function calls; finish() is to be called after the last."""
         name = info.linkage_name
         self.functions[name] = info.low_pc if name not in self.functions else None
-        found: list[HookFinding | None] = []
-        own: int | None = None
-        frame_bytes: set[int | None] = set()
-        is_host = False
-        for site in sites:
-            if site.is_entry:
-                trace = trace_entry(self._code, info.low_pc, site.return_offset)
-                offset = self._called_for(info, trace)
-                found.append(self._entry(info, site, trace, offset))
-                own = offset if own is None else own
-                is_host = is_host or offset is None
-                if offset is not None:
-                    frame_bytes.add(None if isinstance(trace, Refusal) else trace.frame_bytes)
-        own = info.low_pc if own is None else own
+        entries = [site for site in sites if site.is_entry]
+        traces = [trace_entry(self._code, info.low_pc, site.return_offset) for site in entries]
+        offsets = [self._called_for(info, trace) for trace in traces]
+        found = [self._entry(info, *each) for each in zip(entries, traces, offsets, strict=True)]
+        own = next((offset for offset in offsets if offset is not None), info.low_pc)
+        frames = {
+            None if isinstance(trace, Refusal) else trace.frame_bytes
+            for trace, offset in zip(traces, offsets, strict=True)
+            if offset is not None
+        }
         # Of several entry hooks it is not known which of them a call went through.
-        frame = frame_bytes.pop() if len(frame_bytes) == 1 else None
+        frame = frames.pop() if len(frames) == 1 else None
+        is_host = None in offsets
         found += [self._exit(info, site, own, frame, is_host=is_host) for site in sites if not site.is_entry]
         self.found += [one for one in found if one is not None]
 
@@ -121,7 +117,7 @@ class FunctionHooks:
         self, info: SubprogramInfo, site: HookSite, offset: int, frame_bytes: int | None, *, is_host: bool
     ) -> HookFinding | None:
         trace = trace_exit(self._code, site.return_offset, info.low_pc)
-        if isinstance(trace, Refusal) and trace.reason == _UNWINDS:
+        if trace == UNWINDING:
             return None
         if is_host or isinstance(trace, Refusal):
             copy = self._subprograms.inlined_at(site.return_offset - 1)

@@ -45,7 +45,10 @@ from calltrace_collector.capture.trace.walk import (
 )
 from calltrace_collector.symbols.probe import HOOKS
 
-__all__ = ["ExitTrace", "trace_exit"]
+__all__ = ["UNWINDING", "ExitTrace", "trace_exit"]
+
+UNWINDING = Refusal("unwinds")
+"""The function does not return there: an exception leaves it."""
 
 _PRESERVED = (3, 6, 7, 12, 13, 14, 15)
 _RETURNS = frozenset(("__x86_return_thunk",))
@@ -109,7 +112,7 @@ def trace_exit(code: Code, return_offset: int, function_offset: int | None = Non
             can be told of functions with a frame pointer.
 
     Returns:
-        Refusal("unwinds") where the function does not return, but an exception leaves it.
+        UNWINDING where no way returns, but an exception leaves the function.
     """
     general: list[Value] = [("reg", number) if number in _PRESERVED else None for number in range(16)]
     state = State(code, general, [None] * 32)
@@ -125,7 +128,7 @@ def trace_exit(code: Code, return_offset: int, function_offset: int | None = Non
     except UntraceableError as error:
         return Refusal(str(error))
     except UnwindsError:
-        return Refusal("unwinds")
+        return UNWINDING
     return ExitTrace(end)
 
 
