@@ -21,9 +21,11 @@ from __future__ import annotations
 from calltrace_collector.capture.machine.expression_kinds import (
     BINARY,
     COMPARISONS,
+    FRAME_POINTER,
     MASK,
     MAX_WEIGHT,
     STACK,
+    STACK_POINTER,
     UNKNOWN,
     ZERO,
     Expression,
@@ -41,8 +43,10 @@ from calltrace_collector.capture.machine.expression_kinds import (
 
 __all__ = [
     "BINARY",
+    "FRAME_POINTER",
     "MAX_WEIGHT",
     "STACK",
+    "STACK_POINTER",
     "UNKNOWN",
     "ZERO",
     "Expression",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from calltrace_collector.capture.machine.registers import RBP, RSP
+
 Expression = tuple[Any, ...]
 Value = Expression | None
 
@@ -14,8 +16,12 @@ MAX_WEIGHT = 96
 
 ZERO: Expression = ("const", 0)
 UNKNOWN: Expression = ("unknown",)
-STACK: Expression = ("in", 7)
+STACK: Expression = ("in", RSP)
 """The stack pointer on entry: where the return address lies."""
+STACK_POINTER: Expression = ("reg", RSP)
+"""The stack pointer that the hook sees."""
+FRAME_POINTER: Expression = ("reg", RBP)
+"""What the hook sees where functions may keep a frame pointer."""
 
 
 def signed(value: int, size: int = 8) -> int:

@@ -15,9 +15,8 @@ from calltrace_collector.capture.machine.operands import (
     reader,
     writer,
 )
+from calltrace_collector.capture.machine.registers import RAX, RDX
 from calltrace_collector.capture.machine.state import State
-
-RAX, RDX = 0, 1
 
 
 def _same_register(instruction: Instruction) -> bool:

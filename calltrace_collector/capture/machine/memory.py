@@ -13,7 +13,7 @@ MAX_PARTS = 4
 """Of how many stores and gaps between them a load may be put together."""
 
 _IMAGE: Expression = ("image", 0)
-_FRAME_POINTERS: tuple[Expression, ...] = (ex.STACK, ("reg", 7), ("reg", 6))
+_FRAME_POINTERS: tuple[Expression, ...] = (ex.STACK, ex.STACK_POINTER, ex.FRAME_POINTER)
 
 Slot = tuple[int, Value]
 """How many bytes were stored, and what; None: not known."""

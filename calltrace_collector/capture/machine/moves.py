@@ -16,9 +16,8 @@ from calltrace_collector.capture.machine.operands import (
     reader,
     writer,
 )
+from calltrace_collector.capture.machine.registers import RAX, RBP, RCX, RDI, RDX, RSP
 from calltrace_collector.capture.machine.state import State
-
-RAX, RDX, RCX, RSP, RBP, RDI = 0, 1, 2, 7, 6, 5
 
 
 def _move(instruction: Instruction) -> Effect:

@@ -7,6 +7,7 @@ from typing import Protocol
 from calltrace_collector.capture.machine import expression as ex
 from calltrace_collector.capture.machine.expression import Expression, Value
 from calltrace_collector.capture.machine.memory import Memory
+from calltrace_collector.capture.machine.registers import CHANGED
 
 IMAGE: Expression = ("image", 0)
 
@@ -94,7 +95,7 @@ class State:
 
     def call(self) -> None:
         """Notes a call of a function that is not followed: what it may change, counts as changed."""
-        for number in (0, 1, 2, 4, 5, 8, 9, 10, 11):
+        for number in CHANGED:
             self.general[number] = None
         self.xmm = [None] * 32
         self.flags = None

@@ -13,7 +13,6 @@ from calltrace_collector.capture.plan.program import PROGRAM_BYTES, frame_item
 from calltrace_collector.capture.signature.subprogram import Parameter, ReturnValue
 from calltrace_collector.capture.trace.entry_trace import EntryTrace
 from calltrace_collector.capture.trace.exit_trace import ExitTrace
-from calltrace_collector.capture.trace.exit_ways import STACK_POINTER
 from calltrace_collector.model.capture import Item, Layout
 
 __all__ = ["INLINED", "HookProgram", "arguments", "results", "without_values"]
@@ -58,7 +57,7 @@ def _frame(trace: ExitTrace, frame_bytes: int) -> bytes:
     if entered_with is None:
         return b""
     stack_pointer = ex.offset_by(entered_with, frame_bytes)
-    return b"" if stack_pointer == STACK_POINTER else frame_item(stack_pointer)
+    return b"" if stack_pointer == ex.STACK_POINTER else frame_item(stack_pointer)
 
 
 def without_values(parameters: Iterable[Parameter | ReturnValue], reason: str) -> HookProgram:

@@ -18,6 +18,7 @@ from calltrace_collector.capture.code.file_code import FileCode
 from calltrace_collector.capture.code.hook_sites import HookSite
 from calltrace_collector.capture.machine.expression import Expression
 from calltrace_collector.capture.machine.instructions import Refusal
+from calltrace_collector.capture.machine.registers import ARGUMENTS
 from calltrace_collector.capture.plan.findings import HookFinding
 from calltrace_collector.capture.plan.function_plan import (
     INLINED,
@@ -33,8 +34,6 @@ from calltrace_collector.capture.trace.exit_trace import UNWINDING, trace_exit
 from calltrace_collector.symbols.demangle import demangle
 
 __all__ = ["FunctionHooks"]
-
-_FIRST_ARGUMENT = 5  # rdi
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ class FunctionHooks:
 
     def _called_for(self, info: SubprogramInfo, trace: EntryTrace | Refusal) -> int | None:
         """Returns the function that the entry hook is called for; None if it is another than `info`."""
-        offset = None if isinstance(trace, Refusal) else _offset_of(trace.at_hook(_FIRST_ARGUMENT))
+        offset = None if isinstance(trace, Refusal) else _offset_of(trace.at_hook(ARGUMENTS[0]))
         if offset is None or offset == info.low_pc:
             return info.low_pc
         symbol = self._code.target_name(offset) or ""

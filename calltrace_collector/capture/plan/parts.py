@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from calltrace_collector.capture.machine import expression as ex
 from calltrace_collector.capture.machine.expression import Expression, Value
+from calltrace_collector.capture.machine.registers import PRESERVED
 from calltrace_collector.capture.signature.pieces import (
     X87,
     Memory,
@@ -25,7 +26,6 @@ from calltrace_collector.capture.trace.exit_trace import ExitTrace
 __all__ = ["Part", "at_entry", "at_exit", "bytes_at", "is_kept", "words"]
 
 _WORD_BYTES = 8
-_SAVED = (3, 6, 7, 12, 13, 14, 15)  # by DWARF number: rbx, rbp, rsp, r12 to r15
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def is_kept(part: Part) -> bool:
 
 def _is_saved(e: Expression) -> bool:
     if e[0] == "reg":
-        return e[1] in _SAVED
+        return e[1] in PRESERVED
     return e[0] != "xmm" and all(_is_saved(operand) for operand in e[1:] if isinstance(operand, tuple))
 
 

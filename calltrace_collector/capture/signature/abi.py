@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from calltrace_collector.capture.machine.registers import ARGUMENTS
 from calltrace_collector.capture.signature.pieces import (
     X87,
     Memory,
@@ -25,7 +26,6 @@ from calltrace_collector.capture.signature.pieces import (
 
 __all__ = ["DIRECT_BYTES", "Leaf", "LeafClass", "Places", "Shape", "result_pieces"]
 
-_GENERAL = (5, 4, 1, 2, 8, 9)  # rdi, rsi, rdx, rcx, r8, r9
 _XMM_COUNT = 8
 DIRECT_BYTES = 16
 """Larger values are in memory, unless they are vectors."""
@@ -152,13 +152,13 @@ class Places:
         """Takes a register for each word, or none."""
         general = words.count("general")
         xmm = len(words) - general - words.count("upper")
-        if self._general + general > len(_GENERAL) or self._xmm + xmm > _XMM_COUNT:
+        if self._general + general > len(ARGUMENTS) or self._xmm + xmm > _XMM_COUNT:
             return None
         pieces: list[Piece] = []
         for index, word in enumerate(words):
             count, padding = shape.word(index)
             if word == "general":
-                pieces.append(Register(_GENERAL[self._general], count, padding))
+                pieces.append(Register(ARGUMENTS[self._general], count, padding))
                 self._general += 1
             elif word == "xmm":
                 pieces.append(Xmm(self._xmm, 0, count, padding))
@@ -174,7 +174,7 @@ class Places:
             self._stack_doubt = True
             return "where the compiler puts values of such an alignment is not sure"
         if self._clang and shape.size == 16 and not shape.is_aggregate and LeafClass.INTEGER in _kinds(shape):
-            if self._clang < _ALIGNING_CLANG and self._general == len(_GENERAL):
+            if self._clang < _ALIGNING_CLANG and self._general == len(ARGUMENTS):
                 return self._on_stack(shape.size, 8)
             # The older ones put half of it into the last register.
             self.doubt(_FOLLOWS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from calltrace_collector.capture.machine.registers import ARGUMENTS, RBP, RSP
 from calltrace_collector.capture.signature.pieces import Piece, Register, Stack, Xmm
 from calltrace_collector.symbols.leb128 import signed, unsigned
 from calltrace_collector.symbols.loclists import is_list, location_at, locations
@@ -16,8 +17,6 @@ __all__ = ["EntryLocation", "entry_location"]
 
 _DEREF, _REG0, _BREG0, _REGX, _FBREG = 0x06, 0x50, 0x70, 0x90, 0x91
 _PIECE, _CALL_FRAME_CFA, _ENTRY_VALUE, _GNU_ENTRY_VALUE = 0x93, 0x9C, 0xA3, 0xF3
-_RSP, _RBP = 7, 6
-_ARGUMENTS = (5, 4, 1, 2, 8, 9)
 _FIRST_XMM = 17
 _CFA_ON_ENTRY = 8  # from the stack pointer on entry
 _FRAME_POINTER_FROM_ENTRY = -8  # where rbp points once it is set up
@@ -96,9 +95,9 @@ def _one_place(expression: bytes, size: int, frame_base: bytes, *, is_always: bo
     elif _BREG0 <= operation < _BREG0 + 16:
         offset, end = signed(expression, 1)
         register = operation - _BREG0
-        if end == len(expression) and register == _RSP and not is_always:
+        if end == len(expression) and register == RSP and not is_always:
             return _in_memory(offset, size, is_always=False)
-        if end == len(expression) and register in _ARGUMENTS and offset == 0:
+        if end == len(expression) and register in ARGUMENTS and offset == 0:
             return EntryLocation(None, register, is_in_register=True, is_by_address=True)
         if expression[end:] in (b"", bytes([_DEREF])):
             # A frame that is aligned has its places counted from other registers.
@@ -117,7 +116,7 @@ def _frame_base_from_entry(frame_base: bytes) -> int | None:
     """Returns what DW_OP_fbreg counts from, in bytes from the stack pointer on entry; None if unknown."""
     if frame_base == bytes([_CALL_FRAME_CFA]):
         return _CFA_ON_ENTRY
-    if frame_base == bytes([_REG0 + _RBP]):
+    if frame_base == bytes([_REG0 + RBP]):
         return _FRAME_POINTER_FROM_ENTRY
     return None
 

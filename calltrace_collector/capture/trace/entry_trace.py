@@ -11,6 +11,7 @@ from __future__ import annotations
 from calltrace_collector.capture.machine import expression as ex
 from calltrace_collector.capture.machine.expression import Expression, Value
 from calltrace_collector.capture.machine.instructions import Flow, Refusal
+from calltrace_collector.capture.machine.registers import RSP
 from calltrace_collector.capture.machine.state import Code, State
 from calltrace_collector.capture.trace.entry_values import Values
 from calltrace_collector.capture.trace.walk import (
@@ -75,7 +76,7 @@ class EntryTrace:
     @property
     def frame_bytes(self) -> int | None:
         """How far the stack pointer at the hook is from that on entry (negative); None: it cannot be told."""
-        top = self.at_hook(7)
+        top = self.at_hook(RSP)
         base, distance = ex.split(top) if top is not None else (None, 0)
         return distance if base == ex.STACK else None
 

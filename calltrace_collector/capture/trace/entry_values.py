@@ -8,18 +8,17 @@ from functools import cached_property
 from calltrace_collector.capture.machine import expression as ex
 from calltrace_collector.capture.machine.expression import Expression
 from calltrace_collector.capture.machine.memory import stack_range
+from calltrace_collector.capture.machine.registers import CHANGED, PRESERVED, RSP
 from calltrace_collector.capture.machine.state import State
 from calltrace_collector.capture.trace.entry_inverse import ATOMS, Piece, joined, one_of_two, read_back
 
-_SAVED = (3, 6, 12, 13, 14, 15)
-_UNSAVED = (0, 1, 2, 4, 5, 8, 9)
+_SAVED = tuple(number for number in PRESERVED if number != RSP)
+_UNSAVED = tuple(number for number in CHANGED if number not in (10, 11))
 VISIBLE = _SAVED + _UNSAVED
 """The general registers at the hook that are read, by DWARF number; stubs on the way change 10 and 11."""
 
 VISIBLE_XMM = 8
 """So many xmm registers, from the first."""
-
-STACK_POINTER: Expression = ("reg", 7)
 
 
 class Values:
@@ -92,10 +91,10 @@ class Values:
 
     def _on_stack(self) -> Iterator[tuple[Expression, Expression, int]]:
         state = self._state
-        top = state.general[7]
+        top = state.general[RSP]
         if top is None:
             return
-        yield top, STACK_POINTER, 8
+        yield top, ex.STACK_POINTER, 8
         for base, slots in state.memory.slots.items():
             start = self._address(base)
             if start is None:
@@ -106,7 +105,7 @@ class Values:
 
     def _address(self, base: Expression) -> Expression | None:
         """Returns a base of addresses as the hook sees it."""
-        for number in (7, *VISIBLE):
+        for number in (RSP, *VISIBLE):
             value = self._state.general[number]
             if value is not None:
                 start, distance = ex.split(value)

@@ -22,10 +22,9 @@ from iced_x86 import Mnemonic
 from calltrace_collector.capture.machine import expression as ex
 from calltrace_collector.capture.machine.expression import Expression, Value
 from calltrace_collector.capture.machine.instructions import Flow, Refusal, Step
+from calltrace_collector.capture.machine.registers import PRESERVED, RSP
 from calltrace_collector.capture.machine.state import IMAGE, Code, State
 from calltrace_collector.capture.trace.exit_ways import (
-    FRAME_POINTER,
-    STACK_POINTER,
     Fork,
     Return,
     ends_of,
@@ -50,7 +49,6 @@ __all__ = ["UNWINDING", "ExitTrace", "trace_exit"]
 UNWINDING = Refusal("unwinds")
 """The function does not return there: an exception leaves it."""
 
-_PRESERVED = (3, 6, 7, 12, 13, 14, 15)
 _RETURNS = frozenset(("__x86_return_thunk",))
 
 
@@ -114,11 +112,11 @@ def trace_exit(code: Code, return_offset: int, function_offset: int | None = Non
     Returns:
         UNWINDING where no way returns, but an exception leaves the function.
     """
-    general: list[Value] = [("reg", number) if number in _PRESERVED else None for number in range(16)]
+    general: list[Value] = [("reg", number) if number in PRESERVED else None for number in range(16)]
     state = State(code, general, [None] * 32)
-    frames = {STACK_POINTER}
+    frames = {ex.STACK_POINTER}
     if function_offset is not None and keeps_frame_pointer(code, function_offset):
-        frames.add(FRAME_POINTER)
+        frames.add(ex.FRAME_POINTER)
     try:
         end = _follow(code, return_offset, state, frames, Budget())
         if end is None:
@@ -168,7 +166,7 @@ def _to_branch(
 ) -> tuple[int, Step]:
     """Follows the code up to a jump, branch, return or end; to a call only if that does not return."""
     general = state.general
-    top, results = general[7], general[:2]
+    top, results = general[RSP], general[:2]
     for after, step in until_branch(code, address, state, budget):
         if step.flow == Flow.NEXT:
             if step.mnemonic == Mnemonic.POP:
@@ -177,8 +175,8 @@ def _to_branch(
                     now if now is before else None for now, before in zip(general, results, strict=False)
                 ]
             results = general[:2]
-            if general[7] is not top:
-                top = general[7]
+            if general[RSP] is not top:
+                top = general[RSP]
                 if top is not None:
                     frames.add(ex.split(top)[0])
         elif step.flow == Flow.CALL and _calls_on(code, after, step):
@@ -227,5 +225,5 @@ def _end_of(way: _Way, budget: Budget) -> Return | Fork | None:
 def _check_assumptions(end: Return) -> None:
     """Refuses what was followed as if the frame pointer led to the frame, when it does not."""
     slots = end.state.memory.slots
-    if IMAGE in slots and FRAME_POINTER in slots and FRAME_POINTER not in end.frames:
+    if IMAGE in slots and ex.FRAME_POINTER in slots and ex.FRAME_POINTER not in end.frames:
         raise UntraceableError("the code there writes to other memory")

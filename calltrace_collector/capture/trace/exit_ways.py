@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 from calltrace_collector.capture.machine import expression as ex
 from calltrace_collector.capture.machine.expression import Expression, Value
+from calltrace_collector.capture.machine.registers import RAX, RSP
 from calltrace_collector.capture.machine.state import IMAGE, X87, State
-
-STACK_POINTER: Expression = ("reg", 7)
-FRAME_POINTER: Expression = ("reg", 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Return:
         if base == IMAGE:
             return size == 8 and self.state.code.got_name(offset) is not None
         # What lies below the stack pointer, the hook overwrites.
-        return base in self.frames and not (base == STACK_POINTER and offset < 0) and self._holds(base)
+        return base in self.frames and not (base == ex.STACK_POINTER and offset < 0) and self._holds(base)
 
     def general(self, index: int, size: int) -> Value:
         """Returns the lowest bytes of rax or rdx."""
@@ -51,7 +49,7 @@ class Return:
 
     def stack_pointer(self) -> Value:
         """Returns the stack pointer, which is what it was on entry."""
-        return self.proven(self.state.general[7])
+        return self.proven(self.state.general[RSP])
 
     def x87(self) -> X87 | None:
         """Returns what st(0) is."""
@@ -66,7 +64,7 @@ class Return:
         memory = self.state.memory
         if memory.lost or any(base not in self.frames and base != IMAGE for base in memory.slots):
             return None
-        return self.proven(_lowest(8, self.state.general[0]))
+        return self.proven(_lowest(8, self.state.general[RAX]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from calltrace_collector.capture.machine import expression as ex
 from calltrace_collector.capture.machine.instructions import Flow
 from calltrace_collector.capture.machine.memory import stack_range
+from calltrace_collector.capture.machine.registers import RBP
 from calltrace_collector.capture.machine.state import Code, State
 from calltrace_collector.capture.trace.walk import Budget, UntraceableError, until_branch
 
@@ -21,9 +22,9 @@ def keeps_frame_pointer(code: Code, function_offset: int) -> bool:
         for count, (_, step) in enumerate(until_branch(code, function_offset, state, Budget())):
             if step.flow != Flow.NEXT or count >= MAX_PROLOGUE_STEPS:
                 return False
-            frame = state.general[6]
+            frame = state.general[RBP]
             if frame is not None and stack_range(ex.split(frame)[0]) is not None:
-                return state.load(frame, 8) == ("in", 6)
+                return state.load(frame, 8) == ("in", RBP)
     except UntraceableError:
         pass
     return False
