@@ -12,13 +12,10 @@ from calltrace_collector.capture.signature.pieces import (
     X87,
     Memory,
     Piece,
-    Rax,
-    Rdx,
     Register,
     ResultPiece,
     Stack,
     Xmm,
-    XmmResult,
 )
 from calltrace_collector.capture.trace.entry_trace import EntryTrace
 from calltrace_collector.capture.trace.exit_trace import ExitTrace
@@ -51,20 +48,20 @@ def at_entry(pieces: Sequence[Piece], trace: EntryTrace) -> list[Part] | None:
 
 def _at_entry(piece: Piece, trace: EntryTrace) -> list[Part]:
     match piece:
-        case Register():
-            size = piece.size - piece.padding
-            return _padded(size, trace.register(piece.number, size), piece.padding)
-        case Xmm():
-            size = piece.size - piece.padding
-            return _padded(size, trace.xmm(piece.number, piece.half, size), piece.padding)
+        case Register() | Xmm():
+            return _in_register(piece, trace)
         case Stack():
             return [Part(piece.size, address=trace.stack(piece.offset, piece.size))]
 
 
-def _padded(size: int, value: Value, padding: int) -> list[Part]:
+def _in_register(piece: Register | Xmm, trace: EntryTrace | ExitTrace) -> list[Part]:
     """Returns a part, and behind it bytes that mean nothing: they are 0, whatever they are."""
-    part = Part(size, value=value)
-    return [part, Part(padding, value=ex.ZERO)] if padding else [part]
+    size = piece.size - piece.padding
+    if isinstance(piece, Register):
+        part = Part(size, value=trace.register(piece.number, size))
+    else:
+        part = Part(size, value=trace.xmm(piece.number, piece.half, size))
+    return [part, Part(piece.padding, value=ex.ZERO)] if piece.padding else [part]
 
 
 def at_exit(pieces: Sequence[ResultPiece], trace: ExitTrace) -> list[Part] | None:
@@ -75,12 +72,8 @@ def at_exit(pieces: Sequence[ResultPiece], trace: ExitTrace) -> list[Part] | Non
 
 def _at_exit(piece: ResultPiece, trace: ExitTrace) -> list[Part]:
     match piece:
-        case Rax() | Rdx():
-            size = piece.size - piece.padding
-            return _padded(size, trace.general(int(isinstance(piece, Rdx)), size), piece.padding)
-        case XmmResult():
-            size = piece.size - piece.padding
-            return _padded(size, trace.xmm(piece.number, piece.half, size), piece.padding)
+        case Register() | Xmm():
+            return _in_register(piece, trace)
         case Memory():
             return [Part(piece.size, address=trace.hidden())]
         case X87():

@@ -7,21 +7,19 @@ too unusual to be sure, the place is not known, and neither are those of the par
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from calltrace_collector.capture.machine.registers import ARGUMENTS
+from calltrace_collector.capture.machine.registers import ARGUMENTS, RESULTS
 from calltrace_collector.capture.signature.pieces import (
     X87,
     Memory,
     Piece,
-    Rax,
-    Rdx,
     Register,
     ResultPiece,
     Stack,
     Xmm,
-    XmmResult,
 )
 
 __all__ = ["DIRECT_BYTES", "Leaf", "LeafClass", "Places", "Shape", "result_pieces"]
@@ -154,18 +152,10 @@ class Places:
         xmm = len(words) - general - words.count("upper")
         if self._general + general > len(ARGUMENTS) or self._xmm + xmm > _XMM_COUNT:
             return None
-        pieces: list[Piece] = []
-        for index, word in enumerate(words):
-            count, padding = shape.word(index)
-            if word == "general":
-                pieces.append(Register(ARGUMENTS[self._general], count, padding))
-                self._general += 1
-            elif word == "xmm":
-                pieces.append(Xmm(self._xmm, 0, count, padding))
-                self._xmm += 1
-            else:
-                pieces.append(Xmm(self._xmm - 1, 1, count, padding))
-        return tuple(pieces)
+        pieces = _in_registers(words, shape, ARGUMENTS[self._general :], self._xmm)
+        self._general += general
+        self._xmm += xmm
+        return pieces
 
     def _in_memory(self, shape: Shape) -> tuple[Piece, ...] | str:
         if self._stack_doubt:
@@ -231,19 +221,31 @@ def result_pieces(shape: Shape) -> tuple[ResultPiece, ...] | str:
     if LeafClass.X87 in kinds:
         return (X87(shape.size),) if len(kinds) == 1 else "a union with a long double"
     words = _words(shape)
-    return _in_registers(words, shape) if isinstance(words, tuple) else words or "its place is not known"
+    if isinstance(words, tuple):
+        return _in_registers(words, shape, RESULTS, 0)
+    return words or "its place is not known"
 
 
-def _in_registers(words: tuple[str, ...], shape: Shape) -> tuple[ResultPiece, ...]:
-    general, xmm, pieces = 0, 0, list[ResultPiece]()
+def _in_registers(
+    words: tuple[str, ...], shape: Shape, general: Sequence[int], xmm: int
+) -> tuple[Register | Xmm, ...]:
+    """Returns what the words of a value are in.
+
+    Args:
+        words: as of _words().
+        shape: of the value.
+        general: numbers of the general registers that are free, in their order.
+        xmm: number of the first vector register that is free.
+    """
+    free = iter(general)
+    pieces: list[Register | Xmm] = []
     for index, word in enumerate(words):
         count, padding = shape.word(index)
         if word == "general":
-            pieces.append((Rax, Rdx)[general](count, padding))
-            general += 1
+            pieces.append(Register(next(free), count, padding))
         elif word == "xmm":
-            pieces.append(XmmResult(xmm, 0, count, padding))
+            pieces.append(Xmm(xmm, 0, count, padding))
             xmm += 1
         else:
-            pieces.append(XmmResult(xmm - 1, 1, count, padding))
+            pieces.append(Xmm(xmm - 1, 1, count, padding))
     return tuple(pieces)

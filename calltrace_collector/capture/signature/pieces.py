@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["X87", "Memory", "Piece", "Rax", "Rdx", "Register", "ResultPiece", "Stack", "Xmm", "XmmResult"]
+__all__ = ["X87", "Memory", "Piece", "Register", "ResultPiece", "Stack", "Xmm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +60,6 @@ Piece = Register | Xmm | Stack
 
 
 @dataclass(frozen=True, slots=True)
-class Rax:
-    """The lowest `size` bytes of rax, 1 to 8; the last `padding` mean nothing."""
-
-    size: int
-    padding: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Rdx:
-    """The lowest `size` bytes of rdx, 1 to 8; the last `padding` mean nothing."""
-
-    size: int
-    padding: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class XmmResult:
-    """The lowest `size` bytes (1 to 8) of a half (0 or 1) of xmm0 or xmm1; `padding` as of rax."""
-
-    number: int
-    half: int
-    size: int
-    padding: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class X87:
     """The top of the x87's stack, 10 bytes; as the part of a type that takes `size` bytes."""
 
@@ -99,5 +73,5 @@ class Memory:
     size: int
 
 
-ResultPiece = Rax | Rdx | XmmResult | X87 | Memory
+ResultPiece = Register | Xmm | X87 | Memory
 """A part of a result; the pieces follow each other in the value."""

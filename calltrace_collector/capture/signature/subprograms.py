@@ -24,19 +24,7 @@ from calltrace_collector.capture.signature.parameter_places import (
     result_of,
     without_places,
 )
-from calltrace_collector.capture.signature.pieces import (
-    X87,
-    Memory,
-    Piece,
-    Rax,
-    Rdx,
-    Register,
-    ResultPiece,
-    Stack,
-    Xmm,
-    XmmResult,
-)
-from calltrace_collector.capture.signature.subprogram import Parameter, ReturnValue, SubprogramInfo
+from calltrace_collector.capture.signature.subprogram import SubprogramInfo
 from calltrace_collector.capture.signature.types import TypeReader
 from calltrace_collector.errors import SymbolError
 from calltrace_collector.symbols.debuginfo import DebugInfo
@@ -45,22 +33,7 @@ from calltrace_collector.symbols.elf import ElfFile
 from calltrace_collector.symbols.file import damage_of
 from calltrace_collector.symbols.unit import Unit
 
-__all__ = [
-    "X87",
-    "Memory",
-    "Parameter",
-    "Piece",
-    "Rax",
-    "Rdx",
-    "Register",
-    "ResultPiece",
-    "ReturnValue",
-    "Stack",
-    "SubprogramInfo",
-    "Subprograms",
-    "Xmm",
-    "XmmResult",
-]
+__all__ = ["Subprograms"]
 
 _MAX_ADDRESS = (1 << 64) - 1
 _MAX_PROBLEMS = 20

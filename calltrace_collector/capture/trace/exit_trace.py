@@ -68,13 +68,13 @@ class ExitTrace:
     def __init__(self, end: Return | Fork) -> None:
         self._end = end
 
-    def general(self, index: int, size: int) -> Expression | None:
-        """Returns the lowest `size` bytes of rax (index 0) or rdx (1); None: it cannot be told."""
-        return merged(self._end, lambda end: end.general(index, size))
+    def register(self, number: int, size: int) -> Expression | None:
+        """Returns the lowest `size` bytes of rax or rdx, by DWARF number; None: it cannot be told."""
+        return merged(self._end, lambda end: end.register(number, size))
 
-    def xmm(self, index: int, half: int, size: int) -> Expression | None:
+    def xmm(self, number: int, half: int, size: int) -> Expression | None:
         """Returns the lowest `size` bytes of half (0: lower) of xmm0 or xmm1; None: it cannot be told."""
-        return merged(self._end, lambda end: end.xmm(index, half, size))
+        return merged(self._end, lambda end: end.xmm(number, half, size))
 
     def x87(self) -> tuple[str, Expression, int] | tuple[str, bytes] | None:
         """Returns what st(0) holds.

@@ -39,13 +39,13 @@ class Return:
         # What lies below the stack pointer, the hook overwrites.
         return base in self.frames and not (base == ex.STACK_POINTER and offset < 0) and self._holds(base)
 
-    def general(self, index: int, size: int) -> Value:
-        """Returns the lowest bytes of rax or rdx."""
-        return self.proven(_lowest(size, self.state.general[index]))
+    def register(self, number: int, size: int) -> Value:
+        """Returns the lowest bytes of rax or rdx, by DWARF number."""
+        return self.proven(_lowest(size, self.state.general[number]))
 
-    def xmm(self, index: int, half: int, size: int) -> Value:
+    def xmm(self, number: int, half: int, size: int) -> Value:
         """Returns the lowest bytes of half of xmm0 or xmm1."""
-        return self.proven(_lowest(size, self.state.xmm[2 * index + half]))
+        return self.proven(_lowest(size, self.state.xmm[2 * number + half]))
 
     def stack_pointer(self) -> Value:
         """Returns the stack pointer, which is what it was on entry."""

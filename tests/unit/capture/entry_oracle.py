@@ -11,21 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from calltrace_collector.capture.signature.subprograms import (
+from calltrace_collector.capture.signature.pieces import (
     X87,
     Memory,
-    Parameter,
     Piece,
-    Rax,
-    Rdx,
     Register,
     ResultPiece,
     Stack,
-    SubprogramInfo,
-    Subprograms,
     Xmm,
-    XmmResult,
 )
+from calltrace_collector.capture.signature.subprogram import Parameter, SubprogramInfo
+from calltrace_collector.capture.signature.subprograms import Subprograms
 from calltrace_collector.capture.values.bytes import decode_bytes
 from calltrace_collector.model.capture import Type, TypeKind
 from calltrace_collector.symbols.elf import ElfFile
@@ -164,12 +160,8 @@ def _piece_bytes(seen: Any, piece: Piece) -> bytes:
 
 def _result_bytes(seen: Any, piece: ResultPiece) -> bytes:
     match piece:
-        case Rax():
-            return int(seen["general"][0]).to_bytes(8, "little")[: piece.size]
-        case Rdx():
-            return int(seen["general"][1]).to_bytes(8, "little")[: piece.size]
-        case XmmResult():
-            return int(seen["xmm"][piece.number][piece.half]).to_bytes(8, "little")[: piece.size]
+        case Register() | Xmm():
+            return _piece_bytes(seen, piece)
         case X87():
             return int(seen["x87"], 16).to_bytes(10, "little") + bytes(piece.size - 10)
         case Memory():

@@ -55,7 +55,7 @@ def test_an_epilogue_may_be_anything(data: bytes, start: int) -> None:
     trace = trace_exit(AnyCode(data), start, 0)
     if isinstance(trace, ExitTrace):
         for index in (0, 1):
-            trace.general(index, 8)
+            trace.register(index, 8)
             trace.xmm(index, 1, 3)
         trace.x87()
         trace.hidden()

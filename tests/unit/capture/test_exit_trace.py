@@ -47,29 +47,29 @@ def _stack(offset: int) -> tuple[object, ...]:
 
 def test_a_preserved_register_is_the_result(tmp_path: Path) -> None:
     trace = _traced(tmp_path, "site: mov eax, ebx; pop rbx; ret")
-    assert trace.general(0, 4) == ("zero", 4, ("reg", 3))
-    assert trace.general(0, 1) == ("zero", 1, ("reg", 3))
+    assert trace.register(0, 4) == ("zero", 4, ("reg", 3))
+    assert trace.register(0, 1) == ("zero", 1, ("reg", 3))
 
 
 def test_what_the_hook_may_change_is_not_known(tmp_path: Path) -> None:
     trace = _traced(tmp_path, "site: mov rdx, rcx; ret")
-    assert [trace.general(0, 8), trace.general(1, 8), trace.xmm(0, 0, 4)] == [None] * 3
+    assert [trace.register(0, 8), trace.register(1, 8), trace.xmm(0, 0, 4)] == [None] * 3
 
 
 def test_the_frame_is_what_it_was_at_the_hook(tmp_path: Path) -> None:
     trace = _traced(tmp_path, "site: mov rax, [rsp + 8]; movss xmm0, [rsp]; add rsp, 24; ret")
-    assert trace.general(0, 8) == ("load", _stack(8), 8)
+    assert trace.register(0, 8) == ("load", _stack(8), 8)
     assert trace.xmm(0, 0, 4) == ("load", _stack(0), 4)
     assert trace.xmm(0, 1, 8) == ("const", 0)
 
 
 def test_below_the_stack_pointer_is_nothing_of_before_the_hook(tmp_path: Path) -> None:
-    assert _traced(tmp_path, "site: mov rax, [rsp - 8]; ret").general(0, 8) is None
+    assert _traced(tmp_path, "site: mov rax, [rsp - 8]; ret").register(0, 8) is None
 
 
 @pytest.mark.parametrize("place", ["[rbx]", "[r12 + 8]", "[rip + site]", "fs:[0]", "[rsp + rbx*8]"])
 def test_other_memory_may_change_after_the_hook(tmp_path: Path, place: str) -> None:
-    assert _traced(tmp_path, f"site: mov rax, {place}; ret").general(0, 8) is None
+    assert _traced(tmp_path, f"site: mov rax, {place}; ret").register(0, 8) is None
 
 
 def test_a_constant_does_not_change(tmp_path: Path) -> None:
@@ -85,31 +85,31 @@ def test_a_pointer_that_the_linker_fills_in_does_not_change(tmp_path: Path) -> N
     code = AssembledCode("site: mov rax, [rip + place]; ret; place:", tmp_path, got={"place": "other"})
     trace = trace_exit(code, code.labels["site"])
     assert isinstance(trace, ExitTrace)
-    assert trace.general(0, 8) == ("load", ("image", code.labels["place"]), 8)
+    assert trace.register(0, 8) == ("load", ("image", code.labels["place"]), 8)
 
 
 def test_leave_shows_that_the_frame_is_at_rbp(tmp_path: Path) -> None:
     trace = _traced(tmp_path, "site: mov eax, [rbp - 20]; leave; ret")
-    assert trace.general(0, 4) == ("load", ("+", ("reg", 6), ("const", (1 << 64) - 20)), 4)
+    assert trace.register(0, 4) == ("load", ("+", ("reg", 6), ("const", (1 << 64) - 20)), 4)
 
 
 def test_rbp_may_be_any_pointer_unless_the_prologue_shows_what_it_is(tmp_path: Path) -> None:
     epilogue = "site: mov eax, [rbp - 20]; add rsp, 32; pop rbp; ret"
-    assert _traced(tmp_path, epilogue).general(0, 4) is None
+    assert _traced(tmp_path, epilogue).register(0, 4) is None
     start = "begin: endbr64; push rbp; mov rbp, rsp; sub rsp, 32; nop;"
-    assert _traced(tmp_path, start + epilogue, "begin").general(0, 4) is not None
+    assert _traced(tmp_path, start + epilogue, "begin").register(0, 4) is not None
     start = "begin: push rbp; mov rbp, rdi; sub rsp, 32;"
-    assert _traced(tmp_path, start + epilogue, "begin").general(0, 4) is None
+    assert _traced(tmp_path, start + epilogue, "begin").register(0, 4) is None
     start = "begin: push rbp; lea rbp, [rsp - 8]; sub rsp, 32;"
-    assert _traced(tmp_path, start + epilogue, "begin").general(0, 4) is None
+    assert _traced(tmp_path, start + epilogue, "begin").register(0, 4) is None
 
 
 def test_a_store_through_an_unknown_pointer_may_hit_the_frame(tmp_path: Path) -> None:
     trace = _traced(tmp_path, "site: mov [rbx], rbx; mov rax, [rsp]; ret")
-    assert trace.general(0, 8) is None
+    assert trace.register(0, 8) is None
     assert trace.hidden() is None
     trace = _traced(tmp_path, "site: mov rax, [rsp]; mov [rbx], rbx; ret")
-    assert trace.general(0, 8) == ("load", ("reg", 7), 8)
+    assert trace.register(0, 8) == ("load", ("reg", 7), 8)
 
 
 def test_a_stack_protector_is_no_way_out(tmp_path: Path) -> None:
@@ -118,35 +118,35 @@ def test_a_stack_protector_is_no_way_out(tmp_path: Path) -> None:
     mov eax, ebx; add rsp, 16; pop rbx; ret
     fail: call __stack_chk_fail
     """
-    assert _traced(tmp_path, text).general(0, 4) == ("zero", 4, ("reg", 3))
+    assert _traced(tmp_path, text).register(0, 4) == ("zero", 4, ("reg", 3))
 
 
 def test_two_ways_are_told_apart_by_their_condition(tmp_path: Path) -> None:
     text = "site: test ebx, ebx; js other_way; mov eax, r12d; ret; other_way: mov eax, 7; ret"
-    assert _traced(tmp_path, text).general(0, 4) == (
+    assert _traced(tmp_path, text).register(0, 4) == (
         "select",
         ("s<", ("sign", 4, ("reg", 3)), ("const", 0)),
         ("const", 7),
         ("zero", 4, ("reg", 12)),
     )
     text = "site: ucomisd xmm0, xmm1; ja other_way; mov eax, r12d; ret; other_way: mov eax, 7; ret"
-    assert _traced(tmp_path, text).general(0, 4) is None
+    assert _traced(tmp_path, text).register(0, 4) is None
     text = "site: ucomisd xmm0, xmm1; ja other_way; mov eax, 7; ret; other_way: mov eax, 7; ret"
-    assert _traced(tmp_path, text).general(0, 4) == ("const", 7)
+    assert _traced(tmp_path, text).register(0, 4) == ("const", 7)
 
 
 def test_a_call_behind_the_hook_keeps_preserved_registers_only(tmp_path: Path) -> None:
     trace = _traced(tmp_path, "site: call other; mov rax, rbx; mov rdx, [rsp]; pop rbx; ret")
-    assert trace.general(0, 8) == ("reg", 3)
-    assert trace.general(1, 8) is None
+    assert trace.register(0, 8) == ("reg", 3)
+    assert trace.register(1, 8) is None
     assert trace.hidden() is None
 
 
 def test_a_popped_register_is_no_result(tmp_path: Path) -> None:
     trace = _traced(tmp_path, "site: pop rax; pop rdx; ret")
-    assert trace.general(0, 8) is None
-    assert trace.general(1, 8) is None
-    assert _traced(tmp_path, "site: mov rax, rbx; pop rbx; pop rcx; ret").general(0, 8) == ("reg", 3)
+    assert trace.register(0, 8) is None
+    assert trace.register(1, 8) is None
+    assert _traced(tmp_path, "site: mov rax, rbx; pop rbx; pop rcx; ret").register(0, 8) == ("reg", 3)
 
 
 def test_a_result_in_memory_is_final_unless_written_behind_the_hook(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_result_in_memory_is_final_unless_written_behind_the_hook(tmp_path: Pa
 
 def test_a_jump_leads_to_a_shared_epilogue_but_not_to_another_function(tmp_path: Path) -> None:
     text = "site: mov eax, 5; jmp shared; ud2; shared: ret"
-    assert _traced(tmp_path, text).general(0, 4) == ("const", 5)
+    assert _traced(tmp_path, text).register(0, 4) == ("const", 5)
     assert "another function" in _reason(tmp_path, "site: mov eax, 5; jmp other")
 
 
@@ -201,11 +201,11 @@ def test_long_doubles_come_from_memory_or_are_constants(tmp_path: Path) -> None:
 def test_a_loop_that_ends_is_followed(tmp_path: Path) -> None:
     text = "site: mov ecx, 5; xor eax, eax; 1: add eax, ebx; dec ecx; jne 1b; ret"
     evaluate = Evaluator({("reg", 3): 7}, lambda _address, _size: b"")
-    found = _traced(tmp_path, text).general(0, 4)
+    found = _traced(tmp_path, text).register(0, 4)
     assert found is not None
     assert evaluate(found) == 35
 
 
 def test_a_long_list_is_not_followed_to_its_end(tmp_path: Path) -> None:
     walk = "mov rax, [rax]; " * 500
-    assert _traced(tmp_path, f"site: mov rax, rbx; {walk} ret").general(0, 8) is None
+    assert _traced(tmp_path, f"site: mov rax, rbx; {walk} ret").register(0, 8) is None

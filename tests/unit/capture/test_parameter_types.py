@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from calltrace_collector.capture.signature.subprograms import Parameter, SubprogramInfo, Subprograms
+from calltrace_collector.capture.signature.subprogram import Parameter, SubprogramInfo
+from calltrace_collector.capture.signature.subprograms import Subprograms
 from calltrace_collector.capture.signature.text_access import TextAccess, TextLayout
 from calltrace_collector.model.capture import Enumerator, TypeKind
 from calltrace_collector.symbols.elf import ElfFile

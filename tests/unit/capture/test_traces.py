@@ -101,7 +101,7 @@ def _check_exit(trace: ExitTrace, call: Call, evaluate: Evaluator) -> None:
     for size in (1, 2, 3, 4, 6, 8):
         low = (1 << 8 * size) - 1
         for index in (0, 1):
-            found = trace.general(index, size)
+            found = trace.register(index, size)
             assert found is None or evaluate(found) & low == call.after.general[index] & low, (
                 index,
                 size,
@@ -144,7 +144,7 @@ def _count_arguments(found: Found, name: str, trace: object) -> None:
 
 def _has_result(trace: ExitTrace, kind: str) -> bool:
     if kind in ("ri", "rp", "rc"):
-        return trace.general(0, 1) is not None
+        return trace.register(0, 1) is not None
     if kind == "rh":
         return trace.hidden() is not None
     return trace.xmm(0, 0, 4) is not None if kind in ("rd", "rf", "rm", "rv") else True
