@@ -16,7 +16,7 @@ from calltrace_collector.capture.machine.operands import Effect
 from calltrace_collector.capture.machine.state import Code
 from calltrace_collector.capture.machine.step import RefusedError, effect_of
 
-__all__ = ["Code", "Flow", "Refusal", "Step", "steps"]
+__all__ = ["Flow", "Refusal", "Step", "steps"]
 
 CHUNK_BYTES = 192
 _LONGEST_BYTES = 15

@@ -102,7 +102,7 @@ def effective_address(instruction: Instruction) -> Read:
         if instruction.memory_base != _RIP:
             return _unknown
         distance = displacement - instruction.next_ip
-        return lambda state: ("image", state.next + distance)
+        return lambda state: ex.image(state.next + distance)
     base = _address_register(instruction.memory_base)
     index = _address_register(instruction.memory_index)
     if index < 0:

@@ -9,9 +9,9 @@ from calltrace_collector.capture.machine.any_instruction import RefusedError, fo
 from calltrace_collector.capture.machine.flags import Builder
 from calltrace_collector.capture.machine.operands import Effect, NotModelledError
 
-__all__ = ["BUILDERS", "RefusedError", "effect_of"]
+__all__ = ["RefusedError", "effect_of"]
 
-BUILDERS: dict[int, Builder] = {
+_BUILDERS: dict[int, Builder] = {
     **moves.BUILDERS,
     **integer.BUILDERS,
     **flags.BUILDERS,
@@ -28,7 +28,7 @@ def effect_of(instruction: Instruction) -> Effect:
     Raises:
         RefusedError: there is no telling what it does.
     """
-    build = BUILDERS.get(instruction.mnemonic)
+    build = _BUILDERS.get(instruction.mnemonic)
     plain = not (
         instruction.has_op_mask
         or instruction.is_broadcast

@@ -44,10 +44,6 @@ class Definitions:
         name = found.declared.get((unit.header.offset, position))
         return found.defined.get(name) if name is not None else None
 
-    def named(self, name: str) -> Place | None:
-        """Returns where the class of a name with its scope is described; as of() does otherwise."""
-        return self._index.defined.get(name)
-
     @cached_property
     def _index(self) -> _Index:
         index = _Index()

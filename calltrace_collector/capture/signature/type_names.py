@@ -9,12 +9,12 @@ from calltrace_collector.symbols.forms import UNIT_REFERENCES, At, Form, Tag
 from calltrace_collector.symbols.languages import is_c
 from calltrace_collector.symbols.unit import Entry, Unit, Value
 
-__all__ = ["STRING_PREFIXES", "array_counts", "name_at"]
+__all__ = ["array_counts", "name_at"]
 
 _MAX_DEPTH = 16
 _MAX_LENGTH = 400
 _QUALIFIERS = {Tag.CONST_TYPE: "const", Tag.VOLATILE_TYPE: "volatile", Tag.RESTRICT_TYPE: "restrict"}
-STRING_PREFIXES = (
+_STRING_PREFIXES = (
     "basic_string<char,",
     "basic_string<char8_t,",
     "basic_string_view<char,",
@@ -83,7 +83,7 @@ def _parts(unit: Unit, position: int, depth: int) -> Parts:  # noqa: PLR0911 - a
     keyword = _KEYWORDS[Tag(tag)]
     if name is None:
         return f"{keyword} {{...}}", ""
-    if name.startswith(STRING_PREFIXES):
+    if name.startswith(_STRING_PREFIXES):
         return _STRINGS[name.partition(",")[0]], ""
     return (f"{keyword} {name}" if is_c(unit) else name), ""
 
@@ -93,7 +93,7 @@ def _with_scope(unit: Unit, entry: Entry, name: str) -> str:
     value = entry.get(At.TYPE)
     target = unit.target(value) if name in ("string", "string_view") and value else None
     own = target[0].text(target[0].entry(target[1]).get(At.NAME)) if target else None
-    return f"std::{name}" if own and own.startswith(STRING_PREFIXES) else name
+    return f"std::{name}" if own and own.startswith(_STRING_PREFIXES) else name
 
 
 def _pointer(target: Parts, sign: str) -> Parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from calltrace_collector.capture.values.bytes import decode_bytes
 from calltrace_collector.capture.values.content import Address, Characters, Content, Missing
 from calltrace_collector.model.capture import How, Item, Layout, TypeKind
 
-__all__ = ["Symbols", "Value", "arguments_text", "decode"]
+__all__ = ["Value", "decode"]
 
 Symbols = Callable[[int], str | None]
 """Gives the name of the function that starts at an address of the process; None if there is none."""
@@ -57,11 +57,6 @@ class Value:
     def text(self) -> str:
         """Returns the value as a debugger would write it, in one line."""
         return values_text.short(self.content)
-
-
-def arguments_text(values: Sequence[Value]) -> str:
-    """Returns what stands between a call's parentheses: `s="12,3", len=4`."""
-    return ", ".join(f"{value.name}={value.text()}" if value.name else value.text() for value in values)
 
 
 def decode(layout: Layout, values: bytes, symbol_of: Symbols) -> tuple[Value, ...]:
