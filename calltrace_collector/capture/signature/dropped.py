@@ -36,11 +36,12 @@ _BUILT_IN = frozenset(
 
 
 def restored(
-    parameters: Sequence[DeclaredParameter], names: Sequence[str]
+    unit: Unit, parameters: Sequence[DeclaredParameter], names: Sequence[str]
 ) -> tuple[DeclaredParameter, ...] | None:
     """Returns the parameters with those that are left out.
 
     Args:
+        unit: of the function.
         parameters: those that are described; the first may be artificial.
         names: the types of all but artificial ones, as the demangled name spells them.
 
@@ -65,7 +66,7 @@ def restored(
             found.append(explicit[taken])
             taken += 1
         else:
-            found.append(DeclaredParameter("", parameters[0].unit, {}, False, None, dropped=name))
+            found.append(DeclaredParameter("", unit, {}, False, None, dropped=name))
     return (*artificial, *found)
 
 

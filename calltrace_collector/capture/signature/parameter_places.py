@@ -130,7 +130,7 @@ def _all_parameters(
     if expected <= {explicit}:
         return function.parameters
     if function.clang and names is not None and expected == {len(names)}:
-        found = restored(function.parameters, names)
+        found = restored(function.unit, function.parameters, names)
         if found is not None:
             return found
     places.doubt("the debug information lacks a parameter of the function")

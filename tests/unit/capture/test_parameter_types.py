@@ -12,6 +12,7 @@ from calltrace_collector.capture.signature.subprograms import Subprograms
 from calltrace_collector.capture.signature.text_access import TextAccess, TextLayout
 from calltrace_collector.model.capture import Enumerator, TypeKind
 from calltrace_collector.symbols.elf import ElfFile
+from calltrace_collector.symbols.symtab import SymbolTable
 
 SOURCE = """
 #include <string>
@@ -122,3 +123,21 @@ def test_methods_have_this_and_static_ones_do_not(functions: dict[str, Subprogra
     assert [one.name for one in constructor.parameters] == ["this", "first"]
     assert constructor.returns is None
     assert all(one.pieces for one in constructor.parameters)
+
+
+def test_the_only_parameter_may_be_left_out(tmp_path: Path) -> None:
+    """clang does not describe what is passed by invisible reference and not used."""
+    source = tmp_path / "only.cpp"
+    source.write_text("struct copied { copied(const copied &); int x; }; int ignores(copied) { return 3; }\n")
+    library = tmp_path / "only.so"
+    command = ["clang++", "-g", "-O0", "-shared", "-fPIC", str(source), "-o", str(library)]
+    subprocess.run(command, check=True, capture_output=True)
+    with ElfFile(library) as elf:
+        subprograms = Subprograms([elf])
+        (start,) = SymbolTable([elf]).named("_Z7ignores6copied")
+        (function,) = subprograms.at([start])
+        assert subprograms.problems == []
+    assert function is not None
+    (parameter,) = function.parameters
+    assert (parameter.type.name, parameter.pieces) == ("copied", None)
+    assert parameter.reason == "the debug information does not describe it"
