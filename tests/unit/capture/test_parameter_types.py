@@ -128,10 +128,12 @@ def test_methods_have_this_and_static_ones_do_not(functions: dict[str, Subprogra
 def test_the_only_parameter_may_be_left_out(tmp_path: Path) -> None:
     """clang does not describe what is passed by invisible reference and not used."""
     source = tmp_path / "only.cpp"
-    source.write_text("struct copied { copied(const copied &); int x; }; int ignores(copied) { return 3; }\n")
+    source.write_text(
+        "struct copied { copied(const copied &); ~copied(); int x; };\nint ignores(copied) { return 3; }\n"
+    )
     library = tmp_path / "only.so"
-    command = ["clang++", "-g", "-O0", "-shared", "-fPIC", str(source), "-o", str(library)]
-    subprocess.run(command, check=True, capture_output=True)
+    command = ["clang++", "-g", "-O0", "-finstrument-functions", "-shared", "-fPIC", str(source)]
+    subprocess.run([*command, "-o", str(library)], check=True, capture_output=True)
     with ElfFile(library) as elf:
         subprograms = Subprograms([elf])
         (start,) = SymbolTable([elf]).named("_Z7ignores6copied")
